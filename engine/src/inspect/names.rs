@@ -1,0 +1,230 @@
+//! Delimited text: header, names and types.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use bytes::Bytes;
+use karyaksham_spec::{Decimal, Format, InputOverride};
+
+use super::dialect::{self, Fixed};
+use super::infer::{Decision, Evidence, spelling_of};
+use super::sample::Decoded;
+use super::start::{self, Start};
+use super::{Inspected, Known, sniff};
+use crate::error::{EngineError, ErrorCode, Result};
+use crate::scan::{Dialect, Field as Place, FieldReader, LineEnding, Separators, field_bytes, is_null_field};
+
+/// More columns than this are a mistaken delimiter or an attack.
+const MAX_COLUMNS: usize = 20_000;
+
+pub(super) fn look_csv(sample: &Decoded, base: &Dialect, format: Format, known: &Known) -> Result<Inspected> {
+    let declared = &known.declared;
+    let skipped = declared.skip_rows;
+    let text = match skipped {
+        Some(lines) => {
+            let line_ending = dialect::find(&sample.head, base, &Fixed::default()).dialect.line_ending;
+            let (start, _) = Dialect { skip_rows: lines, line_ending, ..base.clone() }.preamble(&sample.head);
+            sample.head.slice(start..)
+        }
+        None => sample.head.clone(),
+    };
+    let found = sniff::dialect(&text, base, format, known)?;
+    let (mut dialect, mut width) = (found.dialect, found.width);
+    let header_rows = declared.header_rows.or(declared.header.map(u32::from));
+    let start = start::find(&sample.head, &dialect, width, skipped, header_rows);
+    let Some(first) = &start.first else {
+        let error = EngineError::new(ErrorCode::InputEmpty, "the file holds no rows");
+        return Err(match skipped {
+            Some(lines) => error.hint(format!("`skipRows` is {lines}: the file has no more lines than that")),
+            None => error,
+        });
+    };
+    if width == 1 {
+        width = first.len();
+    }
+    if width > MAX_COLUMNS {
+        let message = format!("the first row has {width} fields; {MAX_COLUMNS} are allowed");
+        return Err(EngineError::new(ErrorCode::InputFormat, message).hint("check the delimiter"));
+    }
+    if let Some(rows) = header_rows.filter(|rows| *rows as usize > start.header.len()) {
+        let message = format!("the header should have {rows} rows, but the file holds {} records", start.header.len());
+        return Err(EngineError::new(ErrorCode::InputFormat, message).hint("check `headerRows` and `skipRows`"));
+    }
+    let mut warnings = Vec::new();
+    settle(&mut dialect, &start, &sample.head, known, &mut warnings);
+    let body = sample.head.slice(start.offset..);
+    let gathered = gather(&body, 1 + start.lines, &sample.pieces, &dialect, width);
+    let names = names(&start::merged(&start.header, width), dialect.header, &mut warnings);
+    tell_ragged(&gathered, width, &mut warnings);
+    let decided = decide(&gathered.evidence, &mut dialect, declared);
+    let fields: Vec<Field> =
+        names.iter().zip(&decided).map(|(name, decision)| Field::new(name, decision.kind.clone(), true)).collect();
+    Ok(Inspected {
+        format: Format::Csv,
+        schema: Arc::new(Schema::new(fields)),
+        reasons: decided.iter().map(|decision| decision.reason.clone()).collect(),
+        examples: decided.into_iter().map(|decision| decision.examples).collect(),
+        declared: Vec::new(),
+        size: sample.size,
+        rows: sample.estimate(gathered.rows),
+        warnings,
+        head: sample.head.clone(),
+        dialect,
+    })
+}
+
+/// Decides the columns' types, and how the file spells dates and numbers.
+pub(super) fn decide(evidence: &[Evidence], dialect: &mut Dialect, declared: &InputOverride) -> Vec<Decision> {
+    let commas = !dialect.delimiter.as_bytes().contains(&b',');
+    let spelling = spelling_of(evidence, declared.date_order, declared.decimal, commas);
+    dialect.date_order = spelling.date_order;
+    dialect.decimal = if spelling.comma { Some(Decimal::Comma) } else { declared.decimal };
+    evidence.iter().map(|column| column.decide(spelling)).collect()
+}
+
+/// Completes a dialect by what was found out about the start of the table.
+fn settle(dialect: &mut Dialect, start: &Start, head: &[u8], known: &Known, warnings: &mut Vec<String>) {
+    let declared = &known.declared;
+    dialect.skip_rows = declared.skip_rows.unwrap_or(start.lines);
+    dialect.header = !start.header.is_empty();
+    dialect.header_rows = u32::try_from(start.header.len()).unwrap_or(1).max(1);
+    if let Some(mark) = dialect.comment.filter(|_| declared.comment.is_none()) {
+        // Comments that all stand in front are lines to skip, which costs nothing.
+        let begins = |at: usize| head[at + 1..].starts_with(mark.as_bytes());
+        if memchr::memchr2_iter(b'\n', b'\r', head).any(|at| at >= start.offset && begins(at)) {
+            warnings.push(format!("lines that begin with `{mark}` are comments, no rows"));
+            let only_comments = head[..start.offset]
+                .split(|byte| matches!(byte, b'\n' | b'\r'))
+                .all(|line| line.trim_ascii().is_empty() || line.starts_with(mark.as_bytes()));
+            if only_comments && declared.skip_rows.is_none() {
+                dialect.skip_rows = 0;
+            }
+        } else {
+            dialect.comment = None;
+        }
+    }
+    if declared.skip_rows.is_none() && dialect.skip_rows > 0 {
+        let shown: String = String::from_utf8_lossy(&head[..start.offset]).chars().take(60).collect();
+        warnings.push(format!(
+            "{} lines before the table are skipped (`skipRows`): `{}`…",
+            dialect.skip_rows,
+            shown.trim().escape_debug()
+        ));
+    }
+    if dialect.header_rows > 1 && declared.header_rows.is_none() {
+        warnings.push(format!("the header has {} rows; their texts are joined to names", dialect.header_rows));
+    }
+    if dialect.line_ending == LineEnding::Mixed {
+        warnings.push("some records end with a line feed, others with a carriage return alone".to_owned());
+    }
+}
+
+/// Tells of rows that have another number of fields.
+fn tell_ragged(gathered: &Gathered, width: usize, warnings: &mut Vec<String>) {
+    let ragged = gathered.ragged;
+    if ragged > 0 {
+        warnings
+            .push(format!("{ragged} rows of the sample have another number of fields than {width}; they are rejected"));
+    }
+    for (other, record, length) in dialect::other_tables(&gathered.widths, width) {
+        let line = gathered.lines.get(record).copied().unwrap_or_default();
+        warnings.push(format!(
+            "from line {line} on, {length} rows have {other} fields: they seem to be another table in the same file, and \
+             are rejected"
+        ));
+    }
+}
+
+/// What the records of a sample say.
+struct Gathered {
+    evidence: Vec<Evidence>,
+    /// The rows of the head, and how many of them are ragged.
+    rows: u64,
+    ragged: u64,
+    /// The number of fields of the head's first records, and their lines.
+    widths: Vec<usize>,
+    lines: Vec<u64>,
+}
+
+/// How many records' numbers of fields are kept.
+const WIDTHS_KEPT: usize = 100_000;
+
+/// Reads the records of a sample, the header left out; `line` is the head's first one.
+fn gather(head: &Bytes, mut line: u64, pieces: &[Bytes], dialect: &Dialect, width: usize) -> Gathered {
+    let mut gathered = Gathered {
+        evidence: vec![Evidence::default(); width],
+        rows: 0,
+        ragged: 0,
+        widths: Vec::new(),
+        lines: Vec::new(),
+    };
+    let separators = Separators::of(dialect);
+    let mut fields: Vec<Place> = Vec::new();
+    for (number, piece) in std::iter::once(head).chain(pieces).enumerate() {
+        let mut reader = FieldReader::new(piece, dialect);
+        if number == 0 {
+            for _ in 0..dialect.header_records() {
+                reader.next_fields(width, &mut fields);
+            }
+        }
+        let mut seen = 0;
+        while let Some(good) = reader.next_fields(width, &mut fields) {
+            if number == 0 {
+                // Lines in pieces further on are not known.
+                let start = reader.started();
+                line += separators.count_lines(&piece[seen..start]);
+                seen = start;
+                gathered.rows += 1;
+                gathered.ragged += u64::from(!good);
+                if gathered.widths.len() < WIDTHS_KEPT {
+                    gathered.widths.push(fields.len());
+                    gathered.lines.push(line);
+                }
+            }
+            if !good {
+                continue;
+            }
+            for (column, field) in gathered.evidence.iter_mut().zip(&fields) {
+                if is_null_field(piece, *field, dialect) {
+                    column.add_null();
+                    continue;
+                }
+                let text = field_bytes(piece, *field, dialect);
+                if text.is_empty() {
+                    column.add_null();
+                } else {
+                    column.add(&text, line);
+                }
+            }
+        }
+    }
+    gathered
+}
+
+/// Names of the columns: none empty, none twice.
+pub(super) fn names(first: &[Option<String>], header: bool, warnings: &mut Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(first.len());
+    let mut seen = HashSet::new();
+    for (number, text) in first.iter().enumerate() {
+        let text = text.as_deref().map(str::trim).filter(|text| header && !text.is_empty());
+        let plain = text.map_or_else(|| format!("column_{}", number + 1), str::to_owned);
+        if header && text.is_none() {
+            warnings.push(format!("column {} has no name in the header; it is called `{plain}`", number + 1));
+        }
+        let mut name = plain.clone();
+        let mut count = 1;
+        while !seen.insert(name.clone()) {
+            count += 1;
+            name = format!("{plain}_{count}");
+        }
+        if name != plain {
+            warnings.push(format!(
+                "the name `{plain}` stands twice in the header; column {} is called `{name}`",
+                number + 1
+            ));
+        }
+        names.push(name);
+    }
+    names
+}

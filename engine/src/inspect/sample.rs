@@ -1,0 +1,130 @@
+//! The parts of a file that types are decided on.
+
+use bytes::Bytes;
+use karyaksham_spec::{Compression, Encoding};
+
+use crate::error::Result;
+use crate::scan::{decode_all, read_range};
+use crate::store::Location;
+
+/// The first bytes that are read; a file up to this size is read whole.
+const HEAD_BYTES: u64 = 8 << 20;
+/// The size of the pieces from further on.
+const PIECE_BYTES: u64 = 1 << 20;
+/// Where the pieces lie, in quarters of the file; the last one is its end.
+const QUARTERS: [u64; 4] = [1, 2, 3, 4];
+
+/// Stored bytes.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The file's size.
+    pub size: u64,
+    /// Its beginning.
+    pub head: Bytes,
+    /// Pieces from further on, of files that are not compressed; each begins and ends anywhere.
+    pub pieces: Vec<Bytes>,
+    /// How the file is compressed.
+    pub compression: Compression,
+}
+
+/// Decoded bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Decoded {
+    /// The file's beginning, ending with a whole line unless there is only one.
+    pub(super) head: Bytes,
+    /// Whole lines from further on.
+    pub(super) pieces: Vec<Bytes>,
+    /// Whether `head` is all there is.
+    pub(super) whole: bool,
+    /// The file's size.
+    pub(super) size: u64,
+    /// Stored bytes behind one decoded byte, if known.
+    compressed: bool,
+    bytes_per_stored: f64,
+}
+
+impl Sample {
+    /// Reads the sample.
+    pub(super) async fn read(location: &Location, size: u64, declared: Option<Compression>) -> Result<Self> {
+        let head = read_range(location, 0..size.min(HEAD_BYTES)).await?;
+        let compression = declared.unwrap_or_else(|| match &head[..] {
+            [0x1F, 0x8B, ..] => Compression::Gzip,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Compression::Bzip2,
+            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            _ => Compression::None,
+        });
+        let mut pieces = Vec::new();
+        if size > HEAD_BYTES && compression == Compression::None && !is_binary(&head) {
+            for quarter in QUARTERS {
+                let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
+                let start = end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES);
+                pieces.push(read_range(location, start..end).await?);
+            }
+        }
+        Ok(Self { size, head, pieces, compression })
+    }
+
+    /// The head without compression, whatever its encoding.
+    pub(super) fn uncompressed_head(&self) -> Result<Bytes> {
+        match self.compression {
+            Compression::None => Ok(self.head.clone()),
+            // Any single-byte view of the bytes will do: decoding as UTF-8 copies them as they are.
+            other => Ok(decode_all(&self.head, other, Encoding::Utf8)?.into()),
+        }
+    }
+
+    /// The sample as UTF-8.
+    pub(super) fn decode(&self, encoding: Encoding) -> Result<Decoded> {
+        let head = Bytes::from(decode_all(&self.head, self.compression, encoding)?);
+        let whole =
+            self.head.len() as u64 == self.size && (self.compression == Compression::None || head.len() < 16 << 20);
+        let head = if whole { head } else { until_line_end(head) };
+        let mut pieces = Vec::new();
+        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be {
+            for piece in &self.pieces {
+                let text = decode_all(piece, Compression::None, encoding)?;
+                // The first line is cut, and so is the last.
+                let start = memchr::memchr(b'\n', &text).map_or(text.len(), |found| found + 1);
+                pieces.push(until_line_end(Bytes::from(text).slice(start..)));
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let bytes_per_stored =
+            if encoding == Encoding::Utf8 { 1.0 } else { head.len() as f64 / self.head.len().max(1) as f64 };
+        let compressed = self.compression != Compression::None;
+        Ok(Decoded { head, pieces, whole, size: self.size, compressed, bytes_per_stored })
+    }
+}
+
+impl Decoded {
+    /// The number of rows of the file when its head holds `rows`, and whether it is exact.
+    pub(super) fn estimate(&self, rows: u64) -> Option<(u64, bool)> {
+        if self.whole {
+            return Some((rows, true));
+        }
+        if self.compressed || self.head.is_empty() {
+            return None;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate"
+        )]
+        let estimate = (rows as f64 * self.size as f64 * self.bytes_per_stored / self.head.len() as f64) as u64;
+        Some((estimate, false))
+    }
+}
+
+fn until_line_end(text: Bytes) -> Bytes {
+    match memchr::memrchr(b'\n', &text) {
+        Some(end) => text.slice(..=end),
+        None => text,
+    }
+}
+
+/// Whether the file begins like a Parquet or Arrow file.
+fn is_binary(head: &[u8]) -> bool {
+    head.starts_with(b"PAR1") || head.starts_with(b"ARROW1")
+}

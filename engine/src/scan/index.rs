@@ -1,0 +1,294 @@
+//! Finds the separators of a block of whole records: those outside quotes.
+
+#![expect(unsafe_code, reason = "positions are written past the vectors' lengths, into reserved room")]
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
+use super::dialect::{Dialect, LineEnding};
+use super::exact::{self, State};
+use super::odd::{self, Odd};
+use super::simd::{self, Lanes, Masks, STEP, Visitor, prefix_xor};
+
+/// The bytes that matter to a reader of delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Separators {
+    /// Between fields.
+    pub delimiter: u8,
+    /// After records.
+    pub terminator: u8,
+    /// Around fields.
+    pub quote: Option<u8>,
+    /// Inside quotes, before a byte that is meant as it stands; a doubled quote is no escape in this sense.
+    pub escape: Option<u8>,
+    /// What else there is that the vector code does not know.
+    pub odd: Option<Odd>,
+}
+
+impl Separators {
+    /// Those of a dialect.
+    pub fn of(dialect: &Dialect) -> Self {
+        let escape = dialect.escape.filter(|escape| Some(*escape) != dialect.quote);
+        let mixed = dialect.line_ending == LineEnding::Mixed;
+        let bare_escape = escape.is_some() && dialect.quote.is_none();
+        let odd = dialect.delimiter.single().is_none() || dialect.comment.is_some() || mixed || bare_escape;
+        Self {
+            delimiter: dialect.delimiter.first(),
+            terminator: dialect.terminator(),
+            quote: dialect.quote,
+            escape,
+            odd: odd.then_some(Odd { delimiter: dialect.delimiter, comment: dialect.comment, mixed }),
+        }
+    }
+
+    /// How many bytes a delimiter has.
+    #[inline]
+    pub(crate) fn width(&self) -> u32 {
+        self.odd.map_or(1, |odd| u32::from(odd.delimiter.width()))
+    }
+
+    /// Whether a record that starts here is none but a comment.
+    pub(super) fn is_comment(&self, record: &[u8]) -> bool {
+        self.odd.and_then(|odd| odd.comment).is_some_and(|comment| record.starts_with(comment.as_bytes()))
+    }
+
+    /// How many lines end in a text that is not cut between a carriage return and a line feed.
+    pub(crate) fn count_lines(&self, text: &[u8]) -> u64 {
+        let mut lines = memchr::memchr_iter(self.terminator, text).count();
+        if self.odd.is_some_and(|odd| odd.mixed) {
+            lines += memchr::memchr_iter(b'\r', text).filter(|at| text.get(at + 1) != Some(&b'\n')).count();
+        }
+        lines as u64
+    }
+
+    /// Those of plain lines.
+    pub fn lines() -> Self {
+        Self { delimiter: b'\n', terminator: b'\n', quote: None, escape: None, odd: None }
+    }
+}
+
+/// Where the fields and records of a block end; made anew for each block, in the same memory.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// The positions of all separators outside quotes, ascending. A last record that no terminator ends has one at the
+    /// end of the data.
+    pub seps: Vec<u32>,
+    /// For each record, the place in `seps` of what ends it.
+    pub ends: Vec<u32>,
+    /// The quote that opens at this position is never closed; its record is the last one.
+    pub unclosed: Option<u32>,
+    /// Whether all bytes are ASCII.
+    pub ascii: bool,
+    /// Whether text may follow a closing quote, or a quote stand inside of an unquoted field: such fields mean the same to
+    /// this reader when copied, but not to every other one.
+    pub loose: bool,
+}
+
+impl Index {
+    /// Indexes `data`, which starts at a record and ends with one.
+    ///
+    /// Exact by the rules of [`super`]: quote parity decides as long as each quote opens at the start of a field; a block
+    /// with a quote elsewhere is read byte by byte.
+    pub fn build(&mut self, data: &[u8], separators: Separators) {
+        self.seps.clear();
+        self.ends.clear();
+        (self.unclosed, self.ascii, self.loose) = (None, true, false);
+        if let Some(odd) = separators.odd {
+            (self.loose, self.ascii) = (true, data.is_ascii());
+            self.unclosed = odd::index(data, separators, odd, &mut self.seps, &mut self.ends);
+            return;
+        }
+        let exactly = separators.escape.is_some() || {
+            let (inside, odd) = self.parity(data, separators);
+            inside || odd
+        };
+        if exactly {
+            self.seps.clear();
+            self.ends.clear();
+            self.loose = true;
+            self.ascii = data.is_ascii();
+            self.unclosed = exact::index(data, separators, State::FieldStart, &mut self.seps, &mut self.ends);
+        }
+        if data.last().is_some_and(|last| *last != separators.terminator)
+            || self.unclosed.is_some()
+            || self.ends.last().is_some_and(|end| *end as usize + 1 != self.seps.len())
+        {
+            self.ends.push(to_u32(self.seps.len()));
+            self.seps.push(to_u32(data.len()));
+        }
+    }
+
+    /// The number of records, empty lines included.
+    pub fn records(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Positions by parity; whether the data ends inside quotes, and whether a quote opens elsewhere than at the start of a
+    /// field, so that parity means nothing.
+    fn parity(&mut self, data: &[u8], separators: Separators) -> (bool, bool) {
+        let mut visitor = Parity {
+            room: Room { seps: &mut self.seps, ends: &mut self.ends },
+            inside: 0,
+            before: 1,
+            closed: 0,
+            odd: 0,
+            high: 0,
+            loose: 0,
+        };
+        simd::walk(data, separators, &mut visitor);
+        let Parity { inside, odd, high, loose, .. } = visitor;
+        self.ascii = high == 0;
+        self.loose = loose != 0;
+        (inside != 0, odd != 0)
+    }
+}
+
+/// Blocks are far below 4 GiB (see `blocks`).
+pub(crate) fn to_u32(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+struct Room<'a> {
+    seps: &'a mut Vec<u32>,
+    ends: &'a mut Vec<u32>,
+}
+
+struct Parity<'a> {
+    room: Room<'a>,
+    /// All ones inside quotes.
+    inside: u64,
+    /// 1 if a quote may open at the next byte.
+    before: u64,
+    /// 1 if the last byte was a closing quote.
+    closed: u64,
+    odd: u64,
+    high: u64,
+    loose: u64,
+}
+
+impl Visitor for Parity<'_> {
+    #[inline(always)]
+    fn visit<L: Lanes>(&mut self, lanes: L, base: u32, masks: Masks) {
+        let separators = masks.delimiter | masks.terminator;
+        let mut outside = u64::MAX;
+        if masks.quote | self.inside | self.closed != 0 {
+            let inside = prefix_xor(masks.quote) ^ self.inside;
+            self.inside = if inside >> 63 == 1 { u64::MAX } else { 0 };
+            let (opening, closing) = (masks.quote & inside, masks.quote & !inside);
+            let around = separators | masks.quote;
+            self.odd |= opening & !(around << 1 | self.before);
+            // A carriage return before the terminator counts as text here: that costs a copy its short cut, no more.
+            self.loose |= (closing << 1 | self.closed) & !around;
+            self.closed = closing >> 63;
+            outside = !inside;
+        }
+        self.before = (separators | masks.quote) >> 63;
+        self.high |= masks.high;
+        let found = separators & outside;
+        let mut ends = masks.terminator & outside;
+        let Room { seps, ends: records } = &mut self.room;
+        let known = seps.len();
+        if seps.capacity() - known < STEP {
+            seps.reserve((known / 2).max(4096));
+        }
+        // SAFETY: there is room for 64 more numbers; those up to the number of bits are written.
+        unsafe {
+            lanes.positions(found, base, seps.as_mut_ptr().add(known));
+            seps.set_len(known + found.count_ones() as usize);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "blocks are far below 4 GiB")]
+        while ends != 0 {
+            let below = found & (ends & ends.wrapping_neg()).wrapping_sub(1);
+            records.push(known as u32 + below.count_ones());
+            ends &= ends - 1;
+        }
+    }
+}
+
+/// What a block of any bytes holds, for both states that it may start in: outside quotes and inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Survey {
+    /// Whether the number of quotes is odd.
+    odd_quotes: bool,
+    /// Whether a quote opens elsewhere than at the start of a field, for each state. The first byte is not judged.
+    odd: [bool; 2],
+    /// One past the last terminator outside quotes, for each state.
+    end: [Option<usize>; 2],
+    /// Terminators, wherever they stand.
+    pub(super) lines: u64,
+    /// Whether all bytes are ASCII.
+    pub(super) ascii: bool,
+}
+
+impl Survey {
+    /// Surveys `data`. With an escape, only its lines: then it must be read byte by byte.
+    pub(super) fn of(data: &[u8], separators: Separators) -> Self {
+        let mut visitor = Surveyor { before: 1, ..Surveyor::default() };
+        simd::walk(data, separators, &mut visitor);
+        let end = |end: u64| usize::try_from(end).ok().filter(|end| *end > 0);
+        Self {
+            odd_quotes: visitor.inside != 0,
+            odd: [visitor.odd[0] != 0, visitor.odd[1] != 0],
+            end: [end(visitor.end[0]), end(visitor.end[1])],
+            lines: visitor.lines,
+            ascii: visitor.high == 0,
+        }
+    }
+
+    /// One past the last terminator outside quotes, and the state after `data`, which starts in `state`.
+    pub(super) fn resolve(&self, data: &[u8], separators: Separators, state: State) -> (Option<usize>, State) {
+        let (Some(first), Some(last)) = (data.first(), data.last()) else { return (None, state) };
+        let inside = usize::from(state == State::Inside);
+        let exactly = separators.escape.is_some()
+            || self.odd[inside]
+            || (state == State::Plain && Some(*first) == separators.quote);
+        if exactly {
+            return exact::survey(data, separators, state);
+        }
+        let after = if (state == State::Inside) != self.odd_quotes {
+            State::Inside
+        } else if *last == separators.delimiter || *last == separators.terminator {
+            State::FieldStart
+        } else if Some(*last) == separators.quote {
+            State::AfterQuote
+        } else {
+            State::Plain
+        };
+        (self.end[inside], after)
+    }
+}
+
+#[derive(Default)]
+struct Surveyor {
+    inside: u64,
+    before: u64,
+    odd: [u64; 2],
+    end: [u64; 2],
+    lines: u64,
+    high: u64,
+}
+
+impl Visitor for Surveyor {
+    #[inline(always)]
+    fn visit<L: Lanes>(&mut self, _: L, base: u32, masks: Masks) {
+        let inside = if masks.quote == 0 {
+            self.inside
+        } else {
+            let inside = prefix_xor(masks.quote) ^ self.inside;
+            self.inside = if inside >> 63 == 1 { u64::MAX } else { 0 };
+            let allowed = (masks.delimiter | masks.terminator | masks.quote) << 1 | self.before;
+            self.odd[0] |= masks.quote & inside & !allowed;
+            self.odd[1] |= masks.quote & !inside & !allowed;
+            inside
+        };
+        self.before = (masks.delimiter | masks.terminator | masks.quote) >> 63;
+        self.high |= masks.high;
+        self.lines += u64::from(masks.terminator.count_ones());
+        let past = |bits: u64| u64::from(base) + 64 - u64::from(bits.leading_zeros());
+        let (outside, within) = (masks.terminator & !inside, masks.terminator & inside);
+        if outside != 0 {
+            self.end[0] = past(outside);
+        }
+        if within != 0 {
+            self.end[1] = past(within);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! How columns are stored: compression, encodings, dictionaries, statistics. The figures behind the choices are in
+//! `docs/performance/parquet.md`.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use karyaksham_spec::{Output, OutputCompression};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
+use crate::error::Result;
+use crate::sink::plain_schema;
+
+/// Rows of the first batch that tell whether a column's values repeat.
+const SAMPLE_ROWS: usize = 4096;
+/// Samples smaller than this tell nothing.
+const SAMPLE_LEAST: usize = 512;
+
+/// What is the same for all row groups of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    compression: Compression,
+    stored_schema: String,
+    dictionary_bytes: usize,
+}
+
+impl Layout {
+    pub(super) fn new(output: &Output, schema: &Schema, dictionary_bytes: usize) -> Result<Self> {
+        Ok(Self {
+            compression: compression(output)?,
+            // The stored Arrow schema names plain types: readers should not meet views.
+            stored_schema: encode_arrow_schema(&plain_schema(schema)),
+            dictionary_bytes,
+        })
+    }
+
+    /// The properties of the file, and of row groups in which these columns (by path) have no dictionary.
+    pub(super) fn properties(&self, schema: &Schema, plain: &HashSet<ColumnPath>) -> WriterProperties {
+        let stored = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), self.stored_schema.clone());
+        let mut builder = WriterProperties::builder()
+            .set_compression(self.compression)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_dictionary_page_size_limit(self.dictionary_bytes)
+            .set_created_by(format!("karyaksham {}", env!("CARGO_PKG_VERSION")))
+            .set_key_value_metadata(Some(vec![stored]));
+        for path in plain {
+            builder = builder.set_column_dictionary_enabled(path.clone(), false);
+        }
+        for field in schema.fields() {
+            builder = encoding(builder, ColumnPath::new(vec![field.name().clone()]), field.data_type());
+        }
+        builder.build()
+    }
+}
+
+/// What values are encoded with that are in no dictionary: differences for whole numbers and times, texts apart from
+/// their lengths. All common readers know both, and they compress better and faster than the plain ones.
+fn encoding(builder: WriterPropertiesBuilder, path: ColumnPath, kind: &DataType) -> WriterPropertiesBuilder {
+    match kind {
+        DataType::Int32 | DataType::Int64 | DataType::Timestamp(..) | DataType::Date32 => {
+            builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            builder.set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY)
+        }
+        _ => builder,
+    }
+}
+
+fn compression(output: &Output) -> Result<Compression> {
+    let level = output.level;
+    Ok(match output.compression.unwrap_or(OutputCompression::Zstd) {
+        OutputCompression::None => Compression::UNCOMPRESSED,
+        OutputCompression::Snappy => Compression::SNAPPY,
+        OutputCompression::Lz4 => Compression::LZ4_RAW,
+        OutputCompression::Gzip => {
+            Compression::GZIP(GzipLevel::try_new(level.and_then(|level| u32::try_from(level).ok()).unwrap_or(6))?)
+        }
+        OutputCompression::Zstd => Compression::ZSTD(ZstdLevel::try_new(level.unwrap_or(1))?),
+    })
+}
+
+/// The columns whose values hardly ever repeat in the first rows: a dictionary would cost time and be given up.
+pub(super) fn unique_columns(batch: &RecordBatch) -> HashSet<ColumnPath> {
+    let schema = batch.schema();
+    let unique = |index: &usize| mostly_unique(batch.column(*index).as_ref());
+    (0..batch.num_columns())
+        .filter(unique)
+        .map(|index| ColumnPath::new(vec![schema.field(index).name().clone()]))
+        .collect()
+}
+
+fn mostly_unique(array: &dyn Array) -> bool {
+    let array = array.slice(0, array.len().min(SAMPLE_ROWS));
+    let valid = array.len() - array.null_count();
+    if valid < SAMPLE_LEAST {
+        return false;
+    }
+    let distinct = match array.data_type() {
+        DataType::Utf8View => array.as_string_view().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Utf8 => array.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>().iter().flatten();
+            values.map(f64::to_bits).collect::<HashSet<_>>().len()
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<HashSet<_>>().len()
+        }
+        _ => return false,
+    };
+    // Of 4,096 values drawn from a dictionary's worth (some ten thousands), a tenth or so repeat.
+    distinct * 100 > valid * 97
+}

@@ -1,0 +1,291 @@
+//! From URLs to object stores.
+//!
+//! `s3://bucket/key` goes to the S3-compatible storage whose address and keys the request carries; `file:///…` and
+//! plain paths go to this machine's files. Nothing is taken from the environment, and no other scheme is known.
+//! Network traffic runs on its own small runtime, so that busy CPU threads never starve it.
+
+use std::collections::HashMap;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::client::{HttpError, SpawnedReqwestConnector};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use serde::Deserialize;
+use tokio::runtime::{Handle, Runtime};
+use url::Url;
+
+use crate::error::{EngineError, ErrorCode, Result};
+
+/// The content type of everything written. SeaweedFS gzips what it takes for text, which costs five sixths of the
+/// read speed; it leaves this one alone.
+pub const CONTENT_TYPE: &str = "application/x-karyaksham";
+
+/// Address and keys of an S3-compatible storage.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StorageOptions {
+    /// The address, e.g. `http://127.0.0.1:8333`; AWS itself if absent.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The region; `us-east-1` if absent.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The access key.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: String,
+    /// `true` (default): the bucket stands in the path; `false`: in the host name.
+    #[serde(default = "yes")]
+    pub path_style: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl std::fmt::Debug for StorageOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Never the keys.
+        f.debug_struct("StorageOptions").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// An object or file, and the store that holds it.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// The place in the store.
+    pub path: Path,
+    /// The address as given, as URL.
+    pub url: Url,
+    /// The path on this machine, if it is one.
+    pub file: Option<PathBuf>,
+}
+
+impl Location {
+    /// The store's own address, under which DataFusion knows it: `s3://bucket` or `file://`.
+    pub fn store_url(&self) -> Result<Url> {
+        let mut url = self.url.clone();
+        url.set_path("");
+        url.set_query(None);
+        Ok(url)
+    }
+
+    /// The last part of the path.
+    pub fn file_name(&self) -> String {
+        self.path.filename().unwrap_or_default().to_owned()
+    }
+
+    /// Size and version; [`ErrorCode::InputNotFound`] if it does not exist.
+    pub async fn head(&self) -> Result<ObjectMeta> {
+        self.store.head(&self.path).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => {
+                EngineError::new(ErrorCode::InputNotFound, format!("there is no file {}", self.display()))
+            }
+            other => other.into(),
+        })
+    }
+
+    /// Whether it exists.
+    pub async fn exists(&self) -> Result<bool> {
+        match self.store.head(&self.path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The address for messages.
+    pub fn display(&self) -> String {
+        self.file.as_ref().map_or_else(|| self.url.to_string(), |file| file.display().to_string())
+    }
+
+    /// The location of a file in folders below this one; the names are taken as they are, percent signs too.
+    pub fn descendant(&self, names: &[String]) -> Result<Self> {
+        let mut url = self.url.clone();
+        url.path_segments_mut().map_err(|()| EngineError::internal("a URL without path"))?.pop_if_empty().extend(names);
+        let below = names.join("/");
+        let whole = if self.path.as_ref().is_empty() { below } else { format!("{}/{below}", self.path) };
+        let path = Path::parse(&whole).map_err(|error| invalid(url.as_str(), &error.to_string()))?;
+        let file = self.file.as_ref().map(|folder| names.iter().fold(folder.clone(), |path, name| path.join(name)));
+        Ok(Self { store: Arc::clone(&self.store), path, url, file })
+    }
+
+    /// The location of `name` in this folder.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let mut url = self.url.clone();
+        url.path_segments_mut().map_err(|()| EngineError::internal("a URL without path"))?.pop_if_empty().push(name);
+        Ok(Self {
+            store: Arc::clone(&self.store),
+            path: self.path.clone().join(name),
+            url,
+            file: self.file.as_ref().map(|folder| folder.join(name)),
+        })
+    }
+}
+
+/// Makes stores from addresses, one for each bucket.
+#[derive(Debug)]
+pub struct Stores {
+    options: Option<StorageOptions>,
+    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    local: Arc<dyn ObjectStore>,
+}
+
+impl Stores {
+    /// Stores with these keys; without them only files of this machine can be reached.
+    pub fn new(options: Option<StorageOptions>) -> Self {
+        Self { options, buckets: Mutex::default(), local: Arc::new(LocalFileSystem::new()) }
+    }
+
+    /// The location of `s3://bucket/key`, `file:///path` or a plain path.
+    pub fn locate(&self, address: &str) -> Result<Location> {
+        match Url::parse(address) {
+            Ok(url) if url.scheme() == "s3" => self.locate_s3(url),
+            Ok(url) if url.scheme() == "file" => {
+                let file = url.to_file_path().map_err(|()| invalid(address, "is no address of a local file"))?;
+                self.locate_file(&file, address.ends_with('/'))
+            }
+            // One letter is a Windows drive.
+            Ok(url) if url.scheme().len() > 1 && address.contains("://") => {
+                Err(invalid(address, "has an unknown scheme")
+                    .hint("s3://bucket/key, file:///path and plain paths are known"))
+            }
+            _ => self.locate_file(FilePath::new(address), address.ends_with('/')),
+        }
+    }
+
+    fn locate_file(&self, file: &FilePath, folder: bool) -> Result<Location> {
+        let file = std::path::absolute(file).map_err(|e| invalid(&file.display().to_string(), &e.to_string()))?;
+        let url = if folder { Url::from_directory_path(&file) } else { Url::from_file_path(&file) };
+        let url = url.map_err(|()| invalid(&file.display().to_string(), "is no path"))?;
+        let path = Path::from_url_path(url.path().trim_end_matches('/'))
+            .map_err(|e| invalid(&file.display().to_string(), &e.to_string()))?;
+        Ok(Location { store: Arc::clone(&self.local), path, url, file: Some(file) })
+    }
+
+    fn locate_s3(&self, url: Url) -> Result<Location> {
+        let bucket = url.host_str().ok_or_else(|| invalid(url.as_str(), "names no bucket"))?.to_owned();
+        let path = Path::from_url_path(url.path()).map_err(|e| invalid(url.as_str(), &e.to_string()))?;
+        let options = self.options.as_ref().ok_or_else(|| {
+            invalid(url.as_str(), "is in S3, but the request carries no storage keys")
+                .hint("give `storage` with endpoint, accessKeyId and secretAccessKey")
+        })?;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match buckets.get(&bucket) {
+            Some(store) => Arc::clone(store),
+            None => {
+                let store = build_s3(&bucket, options)?;
+                buckets.insert(bucket, Arc::clone(&store));
+                store
+            }
+        };
+        Ok(Location { store, path, url, file: None })
+    }
+}
+
+fn invalid(address: &str, what: &str) -> EngineError {
+    EngineError::new(ErrorCode::InvalidRequest, format!("the address {address} {what}"))
+}
+
+fn build_s3(bucket: &str, options: &StorageOptions) -> Result<Arc<dyn ObjectStore>> {
+    let mut headers = http::HeaderMap::new();
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(CONTENT_TYPE));
+    let client = ClientOptions::new()
+        .with_allow_http(true)
+        .with_default_headers(headers)
+        .with_default_content_type(CONTENT_TYPE)
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_timeout(Duration::from_mins(2));
+    // Fail within about twenty seconds when the storage is gone: the job's own retries take over from there.
+    let retry = RetryConfig {
+        max_retries: 6,
+        retry_timeout: Duration::from_secs(150),
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+    };
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(options.region.as_deref().unwrap_or("us-east-1"))
+        .with_access_key_id(&options.access_key_id)
+        .with_secret_access_key(&options.secret_access_key)
+        .with_virtual_hosted_style_request(!options.path_style)
+        .with_allow_http(true)
+        .with_client_options(client)
+        .with_retry(retry)
+        .with_http_connector(SpawnedReqwestConnector::new(network()?));
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+/// Whether an error is that of a connection (used by readers to decide whether to resume).
+pub fn is_connection_error(error: &object_store::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = source {
+        if current.downcast_ref::<HttpError>().is_some() {
+            return true;
+        }
+        source = current.source();
+    }
+    false
+}
+
+/// The runtime that network traffic runs on; made at first use, and made anew in a forked child, where the parent's
+/// threads do not exist.
+pub fn network() -> Result<Handle> {
+    static RUNTIME: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
+    let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
+    if let Some((owner, runtime)) = slot.as_ref()
+        && *owner == pid
+    {
+        return Ok(runtime.handle().clone());
+    }
+    if let Some((_, stale)) = slot.take() {
+        // Its threads stayed in the parent: dropping it would wait for them for ever.
+        std::mem::forget(stale);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("karyaksham-net")
+        .enable_all()
+        .build()?;
+    let handle = runtime.handle().clone();
+    *slot = Some((pid, runtime));
+    Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let stores = Stores::new(None);
+        let file = stores.locate("file:///tmp/a%20b/c.csv").unwrap();
+        assert_eq!(file.file.as_deref(), Some(FilePath::new("/tmp/a b/c.csv")));
+        assert_eq!(file.file_name(), "c.csv");
+        assert_eq!(file.child("x").unwrap().url.as_str(), "file:///tmp/a%20b/c.csv/x");
+        assert_eq!(stores.locate("http://x/y").unwrap_err().code(), ErrorCode::InvalidRequest);
+        assert_eq!(stores.locate("s3://b/k").unwrap_err().code(), ErrorCode::InvalidRequest);
+        let folder = stores.locate("/tmp/dir/").unwrap();
+        assert_eq!(folder.child("part").unwrap().file.as_deref(), Some(FilePath::new("/tmp/dir/part")));
+    }
+
+    #[test]
+    fn keys_never_show_in_debug_output() {
+        let options: StorageOptions =
+            serde_json::from_str(r#"{"accessKeyId": "AKIA", "secretAccessKey": "hush"}"#).unwrap();
+        assert!(!format!("{options:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,368 @@
+//! The Flight service: from calls to tables.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
+
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, Result as ActionResult, SchemaResult,
+    Ticket as TicketBytes,
+};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use prost::Message as _;
+use prost_types::Timestamp;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::auth::{self, Basic, Handshake};
+use crate::catalog::{Caller, Catalog, Listed};
+use crate::config::Limits;
+use crate::error::{Error, Result};
+use crate::logging;
+use crate::stream::{Messages, Streams, schema_bytes};
+use crate::ticket::{Kind, Verifier};
+
+/// Tables of a list whose footers are read at once.
+const LIST_AHEAD: usize = 4;
+
+/// The service; cloning shares everything.
+#[derive(Clone)]
+pub struct Flight {
+    verifier: Arc<Verifier>,
+    catalog: Catalog,
+    streams: Streams,
+    limits: Limits,
+    slots: Arc<Semaphore>,
+}
+
+impl Flight {
+    /// A service that asks this API and reads this storage.
+    pub fn new(verifier: Verifier, catalog: Catalog, streams: Streams, limits: Limits) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.max_streams));
+        Self { verifier: Arc::new(verifier), catalog, streams, limits, slots }
+    }
+
+    async fn info(&self, caller: &Caller, kind: Kind, id: &str, name: Option<&str>) -> Result<FlightInfo> {
+        let resolved = self.catalog.resolve(caller, kind, id).await?;
+        // The API's ticket is verified like a client's: a wrong key shows here, not at the first DoGet.
+        let ticket = self.verifier.verify(resolved.ticket.as_bytes(), SystemTime::now())?;
+        let table = self.streams.describe(&ticket).await?;
+        let endpoint = table
+            .parts
+            .iter()
+            .map(|part| FlightEndpoint {
+                ticket: Some(TicketBytes { ticket: Bytes::from(format!("{}{}", resolved.ticket, part.suffix())) }),
+                // Empty means: here. A client never has to dial another address, nor sends its token there.
+                location: vec![],
+                expiration_time: Some(Timestamp { seconds: number(Some(ticket.claims.exp)), nanos: 0 }),
+                app_metadata: Bytes::new(),
+            })
+            .collect();
+        let stored: u64 = ticket.claims.files.iter().map(|file| file.size_bytes).sum();
+        Ok(FlightInfo {
+            schema: schema_bytes(&table.schema)?,
+            flight_descriptor: Some(FlightDescriptor::new_path(vec![kind.plural().into(), id.into()])),
+            endpoint,
+            total_records: number(table.rows.or(ticket.claims.rows)),
+            total_bytes: resolved.size_bytes.unwrap_or_else(|| number(Some(stored))),
+            ordered: true,
+            app_metadata: name.map_or_else(Bytes::new, |name| Bytes::from(json!({"name": name}).to_string())),
+        })
+    }
+
+    async fn read(&self, ticket: &[u8], call: &mut Call) -> Result<DoGetStream> {
+        let ticket = self.verifier.verify(ticket, SystemTime::now())?;
+        call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
+        })?;
+        let messages = self.streams.open(&ticket).await?;
+        Ok(DoGetStream { messages, _slot: slot, sent: 0, call: None })
+    }
+
+    async fn log_in(&self, metadata: &MetadataMap, requests: &mut Streaming<HandshakeRequest>) -> Result<String> {
+        let traceparent = text_of(metadata, "traceparent");
+        match auth::handshake(metadata)? {
+            Some(Handshake::Bearer(token)) => {
+                self.catalog.list(&Caller { token: token.clone(), traceparent }).await?;
+                Ok(token)
+            }
+            Some(Handshake::Basic(basic)) => self.catalog.log_in(&basic, traceparent).await,
+            None => {
+                // Old clients send the credentials as the first message.
+                let missing = || {
+                    Error::Unauthenticated(
+                        "The handshake needs a user name and a password, or an API token as password.".into(),
+                    )
+                };
+                let first = requests.message().await.map_err(|_| missing())?.ok_or_else(missing)?;
+                let basic = BasicAuth::decode(first.payload).map_err(|_| missing())?;
+                if basic.password.is_empty() {
+                    return Err(missing());
+                }
+                self.catalog.log_in(&Basic { user: basic.username, password: basic.password }, traceparent).await
+            }
+        }
+    }
+}
+
+/// `-1` is Flight's "unknown".
+fn number(value: Option<u64>) -> i64 {
+    value.and_then(|value| i64::try_from(value).ok()).unwrap_or(-1)
+}
+
+fn text_of(metadata: &MetadataMap, name: &str) -> Option<String> {
+    metadata.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn caller(metadata: &MetadataMap) -> Result<Caller> {
+    Ok(Caller { token: auth::bearer(metadata)?, traceparent: text_of(metadata, "traceparent") })
+}
+
+/// The table that a descriptor names.
+fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
+    let wanted = "the path [\"jobs\", <job id>] or [\"datasets\", <data set id>]";
+    match (descriptor.r#type(), descriptor.path.as_slice()) {
+        (DescriptorType::Path, [kind, id]) => Kind::from_plural(kind)
+            .map(|kind| (kind, id.as_str()))
+            .ok_or_else(|| Error::InvalidArgument(format!("There are no tables under '{kind}': use {wanted}."))),
+        (DescriptorType::Path, path) => {
+            Err(Error::InvalidArgument(format!("The descriptor's path has {} parts: use {wanted}.", path.len())))
+        }
+        (DescriptorType::Cmd, _) => {
+            Err(Error::Unimplemented(format!("Commands and Flight SQL are not offered by this version: use {wanted}.")))
+        }
+        (DescriptorType::Unknown, _) => {
+            Err(Error::InvalidArgument(format!("The descriptor has no type: use {wanted}.")))
+        }
+    }
+}
+
+/// One call, for the log.
+struct Call {
+    method: &'static str,
+    table: String,
+    trace_id: serde_json::Value,
+    request_id: Option<String>,
+    started: Instant,
+}
+
+impl Call {
+    fn new(method: &'static str, metadata: &MetadataMap) -> Self {
+        let traceparent = text_of(metadata, "traceparent");
+        Self {
+            method,
+            table: String::new(),
+            trace_id: logging::trace_id(traceparent.as_deref()),
+            request_id: text_of(metadata, "x-request-id"),
+            started: Instant::now(),
+        }
+    }
+
+    /// Log the end of the call, and turn its error into a status.
+    fn end<T>(self, result: Result<T>) -> std::result::Result<T, Status> {
+        self.log(result.as_ref().err(), None);
+        result.map_err(Status::from)
+    }
+
+    fn log(&self, error: Option<&Error>, sent: Option<u64>) {
+        let level = match error {
+            None => log::Level::Info,
+            Some(Error::Internal(_) | Error::Corrupt(_) | Error::Unavailable(_)) => log::Level::Error,
+            Some(_) => log::Level::Warn,
+        };
+        let fields = json!({"method": self.method, "table": self.table, "request_id": self.request_id, "trace_id": self.trace_id,
+            "seconds": self.started.elapsed().as_secs_f64(), "sent_bytes": sent,
+            "code": error.map(|error| format!("{:?}", error.code())), "error": error.map(ToString::to_string)});
+        logging::event(level, "flight_call", &fields);
+    }
+}
+
+/// A running `DoGet`; holds its slot until the client has all or has left.
+pub struct DoGetStream {
+    messages: Messages,
+    _slot: OwnedSemaphorePermit,
+    sent: u64,
+    call: Option<Call>,
+}
+
+impl Stream for DoGetStream {
+    type Item = std::result::Result<FlightData, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.messages.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(message))) => {
+                self.sent += message.data_body.len() as u64;
+                Poll::Ready(Some(Ok(message)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(call) = self.call.take() {
+                    call.log(Some(&error), Some(self.sent));
+                }
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                if let Some(call) = self.call.take() {
+                    call.log(None, Some(self.sent));
+                }
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Drop for DoGetStream {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            call.log(Some(&Error::Gone), Some(self.sent));
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl FlightService for Flight {
+    type HandshakeStream = BoxStream<'static, std::result::Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, std::result::Result<FlightInfo, Status>>;
+    type DoGetStream = DoGetStream;
+    type DoPutStream = BoxStream<'static, std::result::Result<PutResult, Status>>;
+    type DoActionStream = BoxStream<'static, std::result::Result<ActionResult, Status>>;
+    type ListActionsStream = BoxStream<'static, std::result::Result<ActionType, Status>>;
+    type DoExchangeStream = BoxStream<'static, std::result::Result<FlightData, Status>>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> std::result::Result<Response<Self::HandshakeStream>, Status> {
+        let call = Call::new("Handshake", request.metadata());
+        let (metadata, _, mut requests) = request.into_parts();
+        let result = self.log_in(&metadata, &mut requests).await.and_then(|token| {
+            let header = format!("Bearer {token}")
+                .parse()
+                .map_err(|_| Error::Internal("The API gave an unusable token.".into()))?;
+            let answer = HandshakeResponse { protocol_version: 0, payload: Bytes::from(token) };
+            let mut response = Response::new(stream::iter([Ok(answer)]).boxed());
+            response.metadata_mut().insert("authorization", header);
+            Ok(response)
+        });
+        call.end(result)
+    }
+
+    async fn list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> std::result::Result<Response<Self::ListFlightsStream>, Status> {
+        let call = Call::new("ListFlights", request.metadata());
+        let listing = async {
+            if !request.get_ref().expression.is_empty() {
+                return Err(Error::InvalidArgument("ListFlights takes no criteria: leave them empty.".into()));
+            }
+            let caller = caller(request.metadata())?;
+            let tables = self.catalog.list(&caller).await?;
+            Ok((caller, tables))
+        };
+        let (caller, tables) = call.end(listing.await)?;
+        let this = self.clone();
+        let infos = stream::iter(tables)
+            .map(move |Listed { kind, id, name }| {
+                let (this, caller) = (this.clone(), caller.clone());
+                async move { this.info(&caller, kind, &id, name.as_deref()).await }
+            })
+            .buffered(LIST_AHEAD)
+            .filter_map(|info| async {
+                match info {
+                    Ok(info) => Some(Ok(info)),
+                    // Deleted since, or not a table: one of them must not hide the others.
+                    Err(Error::NotFound(_) | Error::NotReady(_) | Error::Corrupt(_) | Error::Unimplemented(_)) => None,
+                    Err(error) => Some(Err(error.into())),
+                }
+            });
+        Ok(Response::new(infos.boxed()))
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> std::result::Result<Response<FlightInfo>, Status> {
+        let mut call = Call::new("GetFlightInfo", request.metadata());
+        let result = async {
+            let (kind, id) = table_of(request.get_ref())?;
+            call.table = format!("{}/{id}", kind.plural());
+            self.info(&caller(request.metadata())?, kind, id, None).await
+        }
+        .await;
+        call.end(result.map(Response::new))
+    }
+
+    async fn poll_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> std::result::Result<Response<PollInfo>, Status> {
+        Err(not_offered("PollFlightInfo", "subscribe to jobUpdated, or call GetFlightInfo when the job has finished"))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> std::result::Result<Response<SchemaResult>, Status> {
+        let mut call = Call::new("GetSchema", request.metadata());
+        let result = async {
+            let (kind, id) = table_of(request.get_ref())?;
+            call.table = format!("{}/{id}", kind.plural());
+            let info = self.info(&caller(request.metadata())?, kind, id, None).await?;
+            Ok(SchemaResult { schema: info.schema })
+        }
+        .await;
+        call.end(result.map(Response::new))
+    }
+
+    async fn do_get(&self, request: Request<TicketBytes>) -> std::result::Result<Response<DoGetStream>, Status> {
+        let mut call = Call::new("DoGet", request.metadata());
+        match self.read(&request.get_ref().ticket, &mut call).await {
+            Ok(mut stream) => {
+                stream.call = Some(call);
+                Ok(Response::new(stream))
+            }
+            Err(error) => call.end(Err(error)),
+        }
+    }
+
+    async fn do_put(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> std::result::Result<Response<Self::DoPutStream>, Status> {
+        Err(not_offered("DoPut", "upload a file through the API (beginUpload) instead"))
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> std::result::Result<Response<Self::DoActionStream>, Status> {
+        let name: String = request.get_ref().r#type.chars().take(80).collect();
+        Err(Status::unimplemented(format!(
+            "The action '{name}' is not offered by this version; ListActions says what is."
+        )))
+    }
+
+    async fn list_actions(
+        &self,
+        _request: Request<Empty>,
+    ) -> std::result::Result<Response<Self::ListActionsStream>, Status> {
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> std::result::Result<Response<Self::DoExchangeStream>, Status> {
+        Err(not_offered("DoExchange", "use DoGet"))
+    }
+}
+
+fn not_offered(method: &str, instead: &str) -> Status {
+    Status::unimplemented(format!("{method} is not offered by this version: {instead}."))
+}

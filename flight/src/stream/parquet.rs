@@ -1,0 +1,274 @@
+//! Parquet objects: footers (cached), parallel parts by row group, decoding.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use karyaksham_engine::open::parquet_metadata;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::RowGroupMetaData;
+
+use super::objects::{Object, ObjectId};
+use super::ranges::Windows;
+use super::{Sink, Streams, Table};
+use crate::config::Limits;
+use crate::error::{Error, Result};
+use crate::schema::plain_schema;
+use crate::ticket::{Narrowing, Ticket};
+
+/// All cached footers together, in bytes of memory.
+const FOOTER_CACHE: usize = 64 * 1024 * 1024;
+/// Rows of a decoded batch at most; more wins nothing.
+const MOST_ROWS: usize = 64 * 1024;
+
+/// What a file's footer says.
+struct Footer {
+    reader: ArrowReaderMetadata,
+    schema: SchemaRef,
+}
+
+impl Footer {
+    fn row_groups(&self) -> &[RowGroupMetaData] {
+        self.reader.metadata().row_groups()
+    }
+
+    fn rows(&self) -> u64 {
+        u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+}
+
+/// Footers read before. Objects never change, so that a footer is never stale.
+#[derive(Default)]
+pub struct Footers {
+    recent: Mutex<VecDeque<(ObjectId, Arc<Footer>)>>,
+}
+
+impl Footers {
+    async fn load(&self, object: &Object) -> Result<Arc<Footer>> {
+        let id = object.id();
+        {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = recent.iter().position(|(known, _)| *known == id)
+                && let Some(entry) = recent.remove(place)
+            {
+                let footer = Arc::clone(&entry.1);
+                recent.push_front(entry);
+                return Ok(footer);
+            }
+        }
+        // A task of its own: a panic over a hostile footer ends as an error of this call.
+        let fetch = object.clone();
+        let footer = tokio::spawn(read_footer(fetch))
+            .await
+            .map_err(|_| Error::Corrupt("The Parquet file's footer cannot be read: it is damaged.".into()))??;
+        let footer = Arc::new(footer);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_front((id, Arc::clone(&footer)));
+        let mut held = 0;
+        recent.retain(|(_, footer)| {
+            held += footer.reader.metadata().memory_size();
+            held <= FOOTER_CACHE
+        });
+        Ok(footer)
+    }
+}
+
+async fn read_footer(object: Object) -> Result<Footer> {
+    // The engine checks what a footer claims before it is decoded.
+    let fetch = |range| {
+        let object = object.clone();
+        async move { object.read(range).await }
+    };
+    let metadata = parquet_metadata::<_, Error>("of the table", object.size, fetch).await?;
+    let stored = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;
+    let schema = plain_schema(stored.schema());
+    if schema == *stored.schema() {
+        return Ok(Footer { reader: stored, schema });
+    }
+    // Decoding straight into plain types is faster than casting afterwards; where the reader cannot, we cast.
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(&schema));
+    let reader = ArrowReaderMetadata::try_new(metadata, options).unwrap_or(stored);
+    Ok(Footer { reader, schema })
+}
+
+/// One row group to read.
+struct Piece {
+    object: Object,
+    footer: Arc<Footer>,
+    row_group: usize,
+}
+
+async fn footers(streams: &Streams, ticket: &Ticket) -> Result<Vec<(usize, Object, Arc<Footer>)>> {
+    let mut all = Vec::new();
+    for (index, file) in ticket.files() {
+        let object = Object::new(&streams.store, file)?;
+        let footer = streams.footers.load(&object).await?;
+        all.push((index, object, footer));
+    }
+    Ok(all)
+}
+
+/// The schema of several files: that of the first, nullable where any is.
+fn common_schema(files: &[(usize, Object, Arc<Footer>)]) -> Result<SchemaRef> {
+    let [(_, _, first), rest @ ..] = files else {
+        return Err(Error::NotFound("The table has no files.".into()));
+    };
+    let mut schema = Arc::clone(&first.schema);
+    for (index, _, footer) in rest {
+        let differs = schema.fields().len() != footer.schema.fields().len()
+            || schema
+                .fields()
+                .iter()
+                .zip(footer.schema.fields())
+                .any(|(a, b)| a.name() != b.name() || a.data_type() != b.data_type());
+        if differs {
+            return Err(Error::Corrupt(format!("File {index} of the table has other columns than the first.")));
+        }
+        let fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .zip(footer.schema.fields())
+            .map(|(a, b)| a.as_ref().clone().with_nullable(a.is_nullable() || b.is_nullable()))
+            .collect();
+        schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+    }
+    Ok(schema)
+}
+
+/// Schema, rows and parts.
+pub async fn describe(streams: &Streams, ticket: &Ticket) -> Result<Table> {
+    let files = footers(streams, ticket).await?;
+    let schema = common_schema(&files)?;
+    let rows = files.iter().map(|(_, _, footer)| footer.rows()).sum();
+    let counts: Vec<(usize, usize)> =
+        files.iter().map(|(index, _, footer)| (*index, footer.row_groups().len())).collect();
+    Ok(Table { schema, rows: Some(rows), parts: parts(&counts, streams.limits.max_endpoints) })
+}
+
+/// Cut files of so many row groups into at most `most` contiguous parts, as even as their borders allow.
+fn parts(files: &[(usize, usize)], most: usize) -> Vec<Narrowing> {
+    let total: usize = files.iter().map(|(_, groups)| groups).sum();
+    let fits = |size: usize| files.iter().map(|(_, groups)| groups.div_ceil(size)).sum::<usize>() <= most;
+    let Some(size) = (1..=total).find(|size| fits(*size)) else {
+        // No row groups at all, or more files than endpoints: one stream for everything.
+        return vec![Narrowing::default()];
+    };
+    let mut out = Vec::new();
+    for (file, groups) in files {
+        let mut start = 0;
+        while start < *groups {
+            let end = (start + size).min(*groups);
+            out.push(Narrowing { file: Some(*file), row_groups: Some(start..=end - 1) });
+            start = end;
+        }
+    }
+    out
+}
+
+/// Check the ticket against the footers, then start the decoder.
+pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()> {
+    let files = footers(streams, ticket).await?;
+    let schema = if ticket.narrowing.file.is_some() && ticket.claims.files.len() > 1 {
+        // A part must say the schema of the whole table.
+        let whole = Ticket { claims: ticket.claims.clone(), narrowing: Narrowing::default() };
+        common_schema(&footers(streams, &whole).await?)?
+    } else {
+        common_schema(&files)?
+    };
+    let mut pieces = VecDeque::new();
+    for (_, object, footer) in files {
+        let count = footer.row_groups().len();
+        let range = match &ticket.narrowing.row_groups {
+            None => 0..count,
+            Some(range) if *range.end() < count => *range.start()..*range.end() + 1,
+            Some(range) => {
+                return Err(Error::InvalidArgument(format!(
+                    "The ticket asks for row groups {}-{}; the file has {count} (counted from 0).",
+                    range.start(),
+                    range.end()
+                )));
+            }
+        };
+        pieces.extend(range.map(|row_group| Piece { object: object.clone(), footer: Arc::clone(&footer), row_group }));
+    }
+    let limits = streams.limits.clone();
+    sink.run_blocking(schema, move |out| decode(pieces, &limits, out));
+    Ok(())
+}
+
+/// Decode row group after row group, with the next one's bytes on their way.
+fn decode(mut pieces: VecDeque<Piece>, limits: &Limits, out: &mut super::Output) -> Result<()> {
+    let fetch = |piece: &Piece, budget: u64| {
+        Windows::new(piece.object.clone(), column_ranges(&piece.footer.row_groups()[piece.row_group]), budget)
+    };
+    // Half for the row group being decoded, half for the next.
+    let mut next = pieces.front().map(|piece| fetch(piece, out.prefetch_bytes() / 2));
+    while let (Some(piece), Some(windows)) = (pieces.pop_front(), next.take()) {
+        next = pieces.front().map(|piece| fetch(piece, out.prefetch_bytes() / 2));
+        let group = &piece.footer.row_groups()[piece.row_group];
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
+            .with_row_groups(vec![piece.row_group])
+            .with_batch_size(batch_rows(group, limits.batch_bytes))
+            .build()?;
+        for batch in reader {
+            out.batch(&batch?)?;
+        }
+    }
+    Ok(())
+}
+
+fn column_ranges(group: &RowGroupMetaData) -> impl Iterator<Item = Range<u64>> {
+    group.columns().iter().map(|column| {
+        let (start, length) = column.byte_range();
+        start..start.saturating_add(length)
+    })
+}
+
+/// Rows whose decoded columns come near the target, so that splitting has little to do.
+///
+/// Decoded sizes come from the size statistics where the writer left them; otherwise from the encoded size, which is too
+/// small for dictionaries: four times as much is assumed for text and bytes.
+fn batch_rows(group: &RowGroupMetaData, target: usize) -> usize {
+    let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+    let bytes: u64 = group
+        .columns()
+        .iter()
+        .map(|column| {
+            let encoded = u64::try_from(column.uncompressed_size()).unwrap_or(0);
+            match column.column_type() {
+                parquet::basic::Type::BYTE_ARRAY => match column.unencoded_byte_array_data_bytes() {
+                    Some(bytes) => u64::try_from(bytes).unwrap_or(0) + 4 * rows,
+                    None => encoded.saturating_mul(4).max(4 * rows),
+                },
+                _ => encoded.max(4 * rows),
+            }
+        })
+        .fold(0, u64::saturating_add);
+    let wanted = (target as u64).saturating_mul(rows) / bytes.max(1);
+    usize::try_from(wanted).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(files: &[usize], most: usize) -> Vec<String> {
+        let files: Vec<_> = files.iter().copied().enumerate().collect();
+        parts(&files, most).iter().map(Narrowing::suffix).collect()
+    }
+
+    #[test]
+    fn parts_cover_all_row_groups_once_in_order() {
+        assert_eq!(cut(&[3], 16), [";file=0;rowGroups=0-0", ";file=0;rowGroups=1-1", ";file=0;rowGroups=2-2"]);
+        assert_eq!(cut(&[5], 2), [";file=0;rowGroups=0-2", ";file=0;rowGroups=3-4"]);
+        assert_eq!(cut(&[2, 0, 3], 3), [";file=0;rowGroups=0-1", ";file=2;rowGroups=0-1", ";file=2;rowGroups=2-2"]);
+        assert_eq!(cut(&[1000], 16).len(), 16);
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_cut_is_one_stream() {
+        assert_eq!(cut(&[0], 16), [""]);
+        assert_eq!(cut(&[1, 1, 1], 2), [""]);
+    }
+}

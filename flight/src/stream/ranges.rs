@@ -1,0 +1,370 @@
+//! Windows over the column chunks of one row group: fetched ahead, in parallel, read synchronously.
+//!
+//! Parquet's synchronous reader (the fast one) asks for pages; this gives it slices of windows. A row group that fits
+//! into the budget is fetched whole, all windows at once. A bigger one (foreign files may have one of many GB) is read
+//! through a sliding window per column: a window is fetched when its predecessor is touched, and dropped once
+//! passed, so that memory stays near the budget whatever the file looks like.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::objects::Object;
+use crate::error::{Error, Result};
+
+/// Size of one ranged GET, in bytes.
+const WINDOW: u64 = 8 * 1024 * 1024;
+/// A column of a big row group gets windows no smaller than this.
+const SMALLEST: u64 = 64 * 1024;
+
+/// The windows of one row group; a cheap handle.
+#[derive(Clone)]
+pub struct Windows {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    object: Object,
+    runtime: Handle,
+    /// Sorted by start, not overlapping.
+    spans: Vec<Span>,
+    states: Mutex<Vec<State>>,
+    /// Whether windows slide (big row group) or are all held (small one).
+    sliding: bool,
+}
+
+struct Span {
+    range: Range<u64>,
+    /// The column chunk, so that windows are dropped and fetched ahead within it.
+    column: usize,
+}
+
+enum State {
+    Absent,
+    Coming(JoinHandle<Result<Bytes>>),
+    Here(Bytes),
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Self::Coming(task) = self {
+            task.abort();
+        }
+    }
+}
+
+impl Windows {
+    /// Prepare windows over column chunks (byte ranges in any order) and start fetching. Must run inside the runtime.
+    pub fn new(object: Object, columns: impl IntoIterator<Item = Range<u64>>, budget: u64) -> Self {
+        let mut columns: Vec<_> = columns.into_iter().filter(|range| !range.is_empty()).collect();
+        columns.sort_by_key(|range| range.start);
+        let total: u64 = columns.iter().map(|range| range.end - range.start).sum();
+        let sliding = total > budget;
+        let mut spans = Vec::new();
+        if sliding {
+            // Two windows per column: the current one and the next.
+            let size = (budget / (2 * columns.len().max(1) as u64)).clamp(SMALLEST, WINDOW);
+            for (column, range) in columns.into_iter().enumerate() {
+                cut(range, size, column, &mut spans);
+            }
+        } else {
+            // Neighbouring chunks become one run, so that 1,000 small columns are not 1,000 requests.
+            let mut run: Option<Range<u64>> = None;
+            for range in columns {
+                run = match run.take() {
+                    Some(current) if range.start <= current.end => Some(current.start..current.end.max(range.end)),
+                    Some(current) => {
+                        cut(current, WINDOW, 0, &mut spans);
+                        Some(range)
+                    }
+                    None => Some(range),
+                };
+            }
+            if let Some(current) = run {
+                cut(current, WINDOW, 0, &mut spans);
+            }
+        }
+        let states = Mutex::new(spans.iter().map(|_| State::Absent).collect());
+        let windows = Self { shared: Arc::new(Shared { object, runtime: Handle::current(), spans, states, sliding }) };
+        if !sliding {
+            for index in 0..windows.shared.spans.len() {
+                windows.shared.start(index);
+            }
+        }
+        windows
+    }
+
+    /// Bytes `start..start + length`, waiting for them. Not for use inside an async task.
+    pub fn read(&self, start: u64, length: usize) -> Result<Bytes> {
+        let damaged = || Error::Corrupt("The Parquet file points outside its column chunks: it is damaged.".into());
+        let end = start.checked_add(length as u64).ok_or_else(damaged)?;
+        let mut at = start;
+        let mut parts: Vec<Bytes> = Vec::with_capacity(1);
+        while at < end {
+            let index = self.shared.find(at).ok_or_else(damaged)?;
+            let span = &self.shared.spans[index].range;
+            let bytes = self.shared.get(index)?;
+            let stop = end.min(span.end);
+            parts.push(bytes.slice(offset(at - span.start)..offset(stop - span.start)));
+            at = stop;
+        }
+        Ok(match parts.len() {
+            0 => Bytes::new(),
+            1 => parts.swap_remove(0),
+            _ => parts
+                .iter()
+                .fold(BytesMut::with_capacity(length), |mut all, part| {
+                    all.extend_from_slice(part);
+                    all
+                })
+                .freeze(),
+        })
+    }
+}
+
+impl Windows {
+    /// A reader from this offset on, for formats that read a file from front to back.
+    pub fn reader(&self, start: u64) -> WindowReader {
+        WindowReader { windows: self.clone(), at: start, current: Bytes::new() }
+    }
+}
+
+fn cut(range: Range<u64>, size: u64, column: usize, spans: &mut Vec<Span>) {
+    let mut start = range.start;
+    while start < range.end {
+        let end = range.end.min(start + size);
+        spans.push(Span { range: start..end, column });
+        start = end;
+    }
+}
+
+/// Offsets inside a window fit: a window is at most 8 MiB.
+fn offset(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+impl Shared {
+    fn find(&self, at: u64) -> Option<usize> {
+        let index = self.spans.partition_point(|span| span.range.end <= at);
+        self.spans.get(index).filter(|span| span.range.contains(&at)).map(|_| index)
+    }
+
+    fn start(&self, index: usize) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state @ State::Absent) = states.get_mut(index) {
+            let (object, range) = (self.object.clone(), self.spans[index].range.clone());
+            *state = State::Coming(self.runtime.spawn(async move { object.read(range).await }));
+        }
+    }
+
+    /// The bytes of a window. One thread reads a row group, so that waiting outside the lock races with nobody.
+    fn get(&self, index: usize) -> Result<Bytes> {
+        self.start(index);
+        if self.sliding {
+            let column = self.spans[index].column;
+            if self.spans.get(index + 1).is_some_and(|next| next.column == column) {
+                self.start(index + 1);
+            }
+            // A page header may lie in the window before the one its body starts in: keep one behind.
+            if let Some(passed) = index.checked_sub(2).filter(|passed| self.spans[*passed].column == column) {
+                self.put(passed, State::Absent);
+            }
+        }
+        let state = {
+            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            if let State::Here(bytes) = &states[index] {
+                return Ok(bytes.clone());
+            }
+            std::mem::replace(&mut states[index], State::Absent)
+        };
+        let bytes = wait(&self.runtime, state)?;
+        self.put(index, State::Here(bytes.clone()));
+        Ok(bytes)
+    }
+
+    fn put(&self, index: usize, state: State) {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)[index] = state;
+    }
+}
+
+fn wait(runtime: &Handle, mut state: State) -> Result<Bytes> {
+    match &mut state {
+        State::Coming(task) => runtime
+            .block_on(task)
+            .map_err(|error| Error::Internal(format!("Reading from the object storage was interrupted: {error}")))?,
+        State::Here(bytes) => Ok(bytes.clone()),
+        State::Absent => Err(Error::Internal("A window was not started.".into())),
+    }
+}
+
+fn external(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl Length for Windows {
+    fn len(&self) -> u64 {
+        self.shared.object.size
+    }
+}
+
+impl ChunkReader for Windows {
+    type T = WindowReader;
+
+    fn get_read(&self, start: u64) -> ParquetResult<WindowReader> {
+        Ok(self.reader(start))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        self.read(start, length).map_err(external)
+    }
+}
+
+/// Reads on from an offset, across windows.
+pub struct WindowReader {
+    windows: Windows,
+    at: u64,
+    current: Bytes,
+}
+
+impl std::io::Read for WindowReader {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.current.is_empty() {
+            let Some(index) = self.windows.shared.find(self.at) else {
+                return Ok(0);
+            };
+            let range = &self.windows.shared.spans[index].range;
+            let bytes = self.windows.shared.get(index).map_err(std::io::Error::other)?;
+            self.current = bytes.slice(offset(self.at - range.start)..);
+        }
+        let length = into.len().min(self.current.len());
+        into[..length].copy_from_slice(&self.current.split_to(length));
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+impl std::io::Seek for WindowReader {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        use std::io::SeekFrom;
+        let place = match to {
+            SeekFrom::Start(start) => Some(start),
+            SeekFrom::End(back) => self.windows.shared.object.size.checked_add_signed(back),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = place.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        self.current = Bytes::new();
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ticket::File;
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStore, ObjectStoreExt};
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    use tokio::runtime::Runtime;
+
+    fn content(size: usize) -> Vec<u8> {
+        (0..=250_u8).cycle().take(size).collect()
+    }
+
+    /// Windows over columns of an object of this size; the runtime must outlive them.
+    fn windows(runtime: &Runtime, size: usize, columns: impl IntoIterator<Item = Range<u64>>, budget: u64) -> Windows {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        runtime.block_on(store.put(&"w/x".into(), content(size).into())).unwrap();
+        let file = File { key: "w/x".into(), size_bytes: size as u64, rows: None };
+        let object = Object::new(&store, &file).unwrap();
+        let _inside = runtime.enter();
+        Windows::new(object, columns, budget)
+    }
+
+    fn held(windows: &Windows) -> u64 {
+        let states = windows.shared.states.lock().unwrap();
+        let taken = states.iter().zip(&windows.shared.spans).filter(|(state, _)| !matches!(state, State::Absent));
+        taken.map(|(_, span)| span.range.end - span.range.start).sum()
+    }
+
+    #[test]
+    fn reads_across_windows_and_columns() {
+        let runtime = Runtime::new().unwrap();
+        let size = 20 << 20;
+        let all = content(size);
+        let columns = [0..5_000_000, 5_000_000..17_000_000, 17_000_000..size as u64];
+        for budget in [64 << 20, 1 << 20] {
+            let windows = windows(&runtime, size, columns.clone(), budget);
+            for (start, length) in [(0, 10), (8_388_600, 20), (4_999_990, 20), (16_000_000, 3_000_000), (size - 1, 1)] {
+                let got = windows.read(start as u64, length).unwrap();
+                assert_eq!(got, all[start..start + length], "{start}+{length} with {budget}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_big_row_group_slides_and_stays_near_its_budget() {
+        let runtime = Runtime::new().unwrap();
+        let size = 40 << 20;
+        let columns: Vec<_> = (0..4).map(|i| (i * 10) << 20..((i + 1) * 10) << 20).collect();
+        let budget = 8 << 20;
+        let windows = windows(&runtime, size, columns.clone(), budget);
+        let mut most = 0;
+        for step in 0..100_u64 {
+            for column in &columns {
+                let start = column.start + step * 104_857;
+                windows.read(start, 100_000).unwrap();
+                most = most.max(held(&windows));
+            }
+        }
+        // One window behind, the current and the next for each column.
+        assert!(most <= budget * 3 / 2, "{most}");
+        assert!(most >= budget / 2, "{most}");
+    }
+
+    #[test]
+    fn a_small_row_group_is_fetched_at_once_in_few_requests() {
+        let runtime = Runtime::new().unwrap();
+        let columns: Vec<_> = (0..1000).map(|i| i * 1000..(i + 1) * 1000).collect();
+        let windows = windows(&runtime, 1_000_000, columns, 8 << 20);
+        assert_eq!(windows.shared.spans.len(), 1);
+        assert_eq!(held(&windows), 1_000_000);
+    }
+
+    #[test]
+    fn reading_outside_the_columns_is_damage() {
+        let runtime = Runtime::new().unwrap();
+        let windows = windows(&runtime, 1000, [100..200, 300..400], 1 << 20);
+        for (start, length) in [(0, 10), (150, 100), (395, 10), (u64::MAX, 2), (999, 1)] {
+            assert!(matches!(windows.read(start, length), Err(Error::Corrupt(_))), "{start}+{length}");
+        }
+        assert!(windows.read(150, 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_column_beyond_the_end_of_the_object_is_damage() {
+        let runtime = Runtime::new().unwrap();
+        let windows = windows(&runtime, 1000, std::iter::once(900..2000), 1 << 20);
+        assert!(matches!(windows.read(950, 10), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_reader_goes_front_to_back_and_seeks() {
+        let runtime = Runtime::new().unwrap();
+        let size = 3 << 20;
+        let windows = windows(&runtime, size, std::iter::once(0..size as u64), 512 << 10);
+        let mut all = Vec::new();
+        windows.reader(0).read_to_end(&mut all).unwrap();
+        assert_eq!(all, content(size));
+        let mut reader = windows.reader(0);
+        assert_eq!(reader.seek(SeekFrom::End(-5)).unwrap(), size as u64 - 5);
+        let mut tail = Vec::new();
+        reader.read_to_end(&mut tail).unwrap();
+        assert_eq!(tail, content(size)[size - 5..]);
+        assert!(reader.seek(SeekFrom::Current(i64::MIN)).is_err());
+    }
+}

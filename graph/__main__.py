@@ -1,0 +1,5 @@
+"""`python -m graph`: the API process."""
+
+from graph.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""What administrators see: the state of the whole system."""

@@ -1,0 +1,108 @@
+"""The context of one request or one socket: the parts of the service and who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from graph.admin.service import StatusReader
+from graph.core.db import Database
+from graph.core.errors import NotAuthenticated, TopLevelError
+from graph.core.events import Events
+from graph.core.keys import KeyRing
+from graph.core.queue import Queue
+from graph.core.security import AccessTokens
+from graph.core.settings import Settings
+from graph.core.storage import Storage
+from graph.core.viewer import Viewer
+from graph.users.authentication import Authenticator
+from graph.users.service import Accounts
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one API process, opened by the application's lifespan and shared by all requests."""
+
+    settings: Settings
+    db: Database
+    storage: Storage
+    queue: Queue
+    events: Events
+    keys: KeyRing
+    tokens: AccessTokens
+    authenticator: Authenticator
+    accounts: Accounts
+    status: StatusReader
+
+
+@dataclass
+class Context:
+    """What resolvers get as `info.context`.
+
+    `viewer` is None for anonymous requests; with broken credentials too, and `auth_error` says why: log-in must work
+    with an expired token in the header. A socket's context lives as long as the socket: use `loader` per operation
+    only, never keep rows here.
+    """
+
+    services: Services
+    request: Request | WebSocket
+    response: Response | WebSocket | None = None
+    viewer: Viewer | None = None
+    auth_error: TopLevelError | None = None
+    connection_params: dict[str, Any] | None = None
+    loaders: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the process."""
+        return self.services.settings
+
+    @property
+    def db(self) -> Database:
+        """PostgreSQL."""
+        return self.services.db
+
+    @property
+    def storage(self) -> Storage:
+        """Object storage."""
+        return self.services.storage
+
+    @property
+    def queue(self) -> Queue:
+        """The workers' doorbell."""
+        return self.services.queue
+
+    @property
+    def events(self) -> Events:
+        """Live notices."""
+        return self.services.events
+
+    @property
+    def keys(self) -> KeyRing:
+        """Signing and verification keys."""
+        return self.services.keys
+
+    def require_viewer(self) -> Viewer:
+        """Return who asks; `NotAuthenticated` (or the reason the credentials were refused) for anonymous requests."""
+        if self.viewer is None:
+            raise self.auth_error or NotAuthenticated()
+        return self.viewer
+
+    @property
+    def workspace_id(self) -> UUID:
+        """The active workspace."""
+        return self.require_viewer().workspace_id
+
+    @property
+    def address(self) -> str:
+        """Address of the client."""
+        return self.request.client.host if self.request.client else "unknown"
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,241 @@
+"""Live status: small notices on Redis pub/sub, one connection per process, fanned out to all subscribers.
+
+A notice only says "look again": subscribers read the truth from PostgreSQL. Lost notices are covered by the snapshot
+that follows a (re)connection: after an interruption every subscriber gets one `RESYNC` message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import redis.asyncio
+import structlog
+
+from graph.core.redis import REDIS_ERRORS, connection_options
+from graph.core.settings import Settings
+
+RESYNC: Final[dict[str, Any]] = {"resync": True}
+REVOKED_CHANNEL: Final = "karyaksham:revoked"
+_QUEUE_SIZE = 1000
+
+log = structlog.get_logger(__name__)
+
+
+def job_channel(job_id: UUID) -> str:
+    """Channel of one job."""
+    return f"karyaksham:job:{job_id}"
+
+
+def workspace_channel(workspace_id: UUID) -> str:
+    """Channel of all jobs of a workspace."""
+    return f"karyaksham:workspace:{workspace_id}"
+
+
+class Subscription:
+    """An async iterator of messages; starts listening when made, stops at the end of its `subscribe` block."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_QUEUE_SIZE)
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Add a message; a reader that fell behind loses old ones and is told to look again."""
+        if self._queue.full():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            message = RESYNC
+        self._queue.put_nowait(message)
+
+    async def get(self) -> dict[str, Any]:
+        """Wait for the next message."""
+        return await self._queue.get()
+
+    def pending(self) -> list[dict[str, Any]]:
+        """Return what has come already, without waiting: a reader that looks once serves all of it."""
+        messages = []
+        while not self._queue.empty():
+            messages.append(self._queue.get_nowait())
+        return messages
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        return await self._queue.get()
+
+
+class Events:
+    """Publishes notices and hands them to subscribers of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = redis.asyncio.Redis.from_url(settings.redis_url, **connection_options())
+        # a listening connection waits without end: no read timeout, PINGs notice a dead peer
+        self._listener = redis.asyncio.Redis.from_url(
+            settings.redis_url, **{**connection_options(), "socket_timeout": None}
+        )
+        self._pubsub: Any = self._listener.pubsub()
+        self._subscribers: dict[str, set[Subscription]] = {}
+        # set once the server has confirmed the channel for the first time
+        self._waiting: dict[str, asyncio.Event] = {}
+        # channels that the server has confirmed on the connection of now
+        self._live: set[str] = set()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def publish(self, channel: str, message: dict[str, Any]) -> bool:
+        """Publish any JSON message; False when Redis is down."""
+        try:
+            await self._redis.publish(channel, orjson.dumps(message))
+        except REDIS_ERRORS as error:
+            log.warning("publish_failed", channel=channel, error=str(error))
+            return False
+        return True
+
+    async def publish_job(self, job_id: UUID, workspace_id: UUID, sequence: int) -> bool:
+        """Tell subscribers of the job and of its workspace that the job's row reached this sequence number."""
+        message = orjson.dumps({"job": str(job_id), "sequence": sequence})
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.publish(job_channel(job_id), message)
+            pipe.publish(workspace_channel(workspace_id), message)
+            await pipe.execute()
+        except REDIS_ERRORS as error:
+            log.warning("publish_failed", job_id=str(job_id), error=str(error))
+            return False
+        return True
+
+    @asynccontextmanager
+    async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
+        """Listen to a channel; inside the block nothing is missed (read the snapshot after entering).
+
+        When Redis is down the block is entered after two seconds all the same, and a `RESYNC` message follows the
+        connection.
+        """
+        subscription = Subscription()
+        self._subscribers.setdefault(channel, set()).add(subscription)
+        self._start()
+        confirmed = self._waiting.get(channel)
+        if confirmed is None:
+            confirmed = self._waiting[channel] = asyncio.Event()
+            self._changed.set()
+        try:
+            try:
+                await asyncio.wait_for(confirmed.wait(), 2)
+            except TimeoutError:
+                confirmed.set()  # in without confirmation: the one that comes late is told as RESYNC
+            yield subscription
+        finally:
+            listeners = self._subscribers.get(channel)
+            if listeners is not None:
+                listeners.discard(subscription)
+                if not listeners:
+                    del self._subscribers[channel]
+                    self._waiting.pop(channel, None)
+                    self._changed.set()
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="events")
+
+    async def _run(self) -> None:
+        """Keep one connection subscribed to exactly the channels that somebody listens to."""
+        delay = 0.1
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._serve()
+            except REDIS_ERRORS as error:
+                log.warning("events_disconnected", error=str(error))
+                self._live.clear()
+                with contextlib.suppress(*REDIS_ERRORS):
+                    await self._pubsub.aclose()
+                self._pubsub = self._listener.pubsub()
+                lasted = asyncio.get_running_loop().time() - started
+                delay = 0.1 if lasted > 10 else min(delay * 2, 2.0)
+                await asyncio.sleep(delay)
+
+    async def _serve(self) -> None:
+        active: set[str] = set()
+        reader: asyncio.Task[None] | None = None
+        try:
+            while True:
+                self._changed.clear()
+                wanted = set(self._subscribers)
+                if new := wanted - active:
+                    await self._pubsub.subscribe(*new)
+                    active |= new
+                    if reader is None:
+                        reader = asyncio.create_task(self._read(), name="events-reader")
+                if old := active - wanted:
+                    self._live -= old
+                    await self._pubsub.unsubscribe(*old)
+                    active -= old
+                for channel in wanted & self._live:  # left and entered again before we looked
+                    self._confirm(channel)
+                changed = asyncio.create_task(self._changed.wait())
+                try:
+                    await asyncio.wait({changed, *([reader] if reader else [])}, return_when="FIRST_COMPLETED")
+                finally:
+                    changed.cancel()
+                if reader is not None and reader.done():
+                    reader.result()
+                    reader = None
+        finally:
+            if reader is not None:
+                reader.cancel()
+                with contextlib.suppress(asyncio.CancelledError, *REDIS_ERRORS):
+                    await reader
+
+    def _confirm(self, channel: str) -> bool:
+        """Let those in who wait for the channel; False when it had been confirmed before."""
+        event = self._waiting.get(channel)
+        if event is None or event.is_set():
+            return False
+        event.set()
+        return True
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._pubsub.get_message(timeout=10)
+            if message is None:
+                await self._pubsub.ping()
+                continue
+            kind = message["type"]
+            if kind in {"subscribe", "unsubscribe", "message"}:
+                self._handle(kind, message["channel"].decode(), message["data"])
+
+    def _handle(self, kind: str, channel: str, data: Any) -> None:
+        if kind == "subscribe":
+            self._live.add(channel)
+            # the client library subscribes again by itself after a cut: what came meanwhile is lost
+            if not self._confirm(channel):
+                self._deliver(channel, RESYNC)
+        elif kind == "unsubscribe":
+            self._live.discard(channel)
+        else:
+            try:
+                payload = orjson.loads(data)
+            except ValueError:
+                return  # not ours
+            if isinstance(payload, dict):
+                self._deliver(channel, payload)
+
+    def _deliver(self, channel: str, payload: dict[str, Any]) -> None:
+        for subscription in self._subscribers.get(channel, ()):
+            subscription.put(payload)
+
+    async def close(self) -> None:
+        """Stop listening and close all connections."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        with contextlib.suppress(*REDIS_ERRORS):
+            await self._pubsub.aclose()
+        await self._listener.aclose()
+        await self._redis.aclose()

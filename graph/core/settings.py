@@ -1,0 +1,260 @@
+"""All settings of all parts, from the environment (names in capitals, no prefix).
+
+Any setting may come from a file instead: `NAME_FILE=/run/secrets/name` (for secret stores that mount files).
+`python -m graph.core.settings --env-example` prints `.env.example`, which is generated and checked for drift.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from graph.core.errors import ConfigurationError
+
+MIB = 1024 * 1024
+
+
+class _FileSource(EnvSettingsSource):
+    """Reads `NAME_FILE` where `NAME` itself is not set."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Return the text of the file named by `NAME_FILE`, without the newline at its end."""
+        path = os.environ.get(f"{field_name.upper()}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise ConfigurationError(f"{field_name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:  # noqa: ARG002
+        """Files hold plain text; lists are split by the validators."""
+        return value
+
+
+class Settings(BaseSettings):
+    """The settings. Every part reads the same class and uses what it needs."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="production turns introspection and the GraphQL IDE off and demands https cookies.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="json for collectors, console for people.")
+
+    database_url: str = Field(
+        "postgresql+asyncpg://karyaksham_app:karyaksham@localhost:5432/karyaksham",
+        description="PostgreSQL 15 or newer, as the application role (not the owner of the tables, no superuser).",
+        repr=False,
+    )
+    migration_database_url: str | None = Field(
+        None,
+        description="The same database as the role that owns the tables; only `karyaksham migrate` uses it. "
+        "Default: DATABASE_URL.",
+        repr=False,
+    )
+    database_pool_size: int = Field(8, ge=1, le=500, description="Connections kept open per process.")
+    database_pool_overflow: int = Field(
+        0,
+        ge=0,
+        le=500,
+        description="Further connections under load per process; each is closed after use, which costs.",
+    )
+    redis_url: str = Field(
+        "redis://localhost:6379/0", description="Redis 7 or Valkey: queue bell and live status.", repr=False
+    )
+
+    s3_endpoint_url: str | None = Field(
+        None, description="Object storage as the servers reach it; empty for AWS S3 itself."
+    )
+    s3_public_endpoint_url: str | None = Field(
+        None,
+        description="Object storage as browsers reach it; its host is part of each presigned signature. "
+        "Default: S3_ENDPOINT_URL.",
+    )
+    s3_bucket: str = Field("karyaksham", min_length=3, max_length=63, description="Bucket that holds all objects.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Access key; empty to use the machine's own role.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    s3_addressing_style: Literal["path", "virtual"] = Field(
+        "path", description="path for SeaweedFS and most self-hosted stores, virtual for AWS."
+    )
+
+    public_url: str = Field("http://localhost:8000", description="The service as browsers reach it; token issuer.")
+    flight_public_url: str = Field("grpc://localhost:8815", description="Arrow Flight as clients dial it.")
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    flight_host: str = Field("127.0.0.1", description="Address the Flight server listens on.")
+    flight_port: int = Field(8815, ge=0, le=65535, description="Port the Flight server listens on.")
+    api_url: str = Field("http://127.0.0.1:8000", description="The API as the Flight server reaches it.")
+    allowed_origins: str = Field(
+        "", description="Further browser origins allowed to call the API and the storage, separated by commas."
+    )
+
+    signing_key: SecretStr | None = Field(
+        None, description="Ed25519 private key (PEM) that signs access tokens and Flight tickets. Required by the API."
+    )
+    previous_signing_keys: str = Field(
+        "", description="Ed25519 public keys (PEM, one after another) still accepted while keys rotate."
+    )
+    verification_keys: str = Field(
+        "",
+        description="Ed25519 public keys (PEM) for parts that only verify (Flight). Default: derived from SIGNING_KEY.",
+    )
+    admin_email: str | None = Field(None, description="Administrator made at the first start.")
+    admin_password: SecretStr | None = Field(None, description="Password of that administrator, 12 characters or more.")
+    access_token_seconds: int = Field(600, ge=30, le=3600, description="Life of an access token.")
+    session_days: int = Field(30, ge=1, le=365, description="Life of a log-in without use.")
+    login_rate_limit: int = Field(10, ge=1, description="Wrong passwords per e-mail address in LOGIN_RATE_SECONDS.")
+    login_rate_limit_address: int = Field(
+        300, ge=1, description="Wrong passwords and registrations per client address in LOGIN_RATE_SECONDS."
+    )
+    login_rate_seconds: int = Field(300, ge=1, description="Window of the log-in rate limit.")
+    registration: Literal["open", "closed"] = Field("open", description="closed: only administrators add accounts.")
+    trusted_proxies: str = Field(
+        "", description="Addresses of proxies whose X-Forwarded-For is believed, separated by commas (* for all)."
+    )
+
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over HTTP); empty turns tracing off."
+    )
+    worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a worker; 0 for none.")
+
+    job_memory_limit_bytes: int = Field(512 * MIB, ge=64 * MIB, description="Memory that the engine may use per job.")
+    job_threads: int = Field(0, ge=0, le=1024, description="Engine threads per job; 0 for one per core.")
+    worker_concurrency: int = Field(2, ge=1, le=256, description="Jobs that one worker runs at once.")
+    worker_drain_seconds: float = Field(
+        15, ge=0, description="On SIGTERM a worker finishes what it can in this time and hands the rest back."
+    )
+    spill_dir: str | None = Field(None, description="Where the engine spills; default: the system's temporary folder.")
+    lease_seconds: int = Field(30, ge=2, description="A worker that is silent this long loses its job.")
+    heartbeat_seconds: float = Field(5, gt=0, description="How often a worker renews its lease.")
+    max_attempts: int = Field(3, ge=1, le=20, description="Attempts of a job before it fails for good.")
+
+    max_upload_bytes: int = Field(50 * 1024**3, ge=1, description="Largest file that may be uploaded.")
+    upload_expiry_hours: int = Field(72, ge=1, description="An unfinished upload is removed after this.")
+    url_expiry_seconds: int = Field(3600, ge=60, le=604800, description="Life of a presigned URL.")
+    ticket_expiry_seconds: int = Field(3600, ge=60, description="Life of an Arrow Flight ticket.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then files named by `NAME_FILE`."""
+        return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls), file_secret_settings
+
+    @field_validator(
+        "migration_database_url",
+        "s3_endpoint_url",
+        "s3_public_endpoint_url",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+        "signing_key",
+        "admin_email",
+        "admin_password",
+        "otel_exporter_otlp_endpoint",
+        "spill_dir",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        """`NAME=` in an env file means the default."""
+        return None if value == "" else value
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _asyncpg(cls, value: str | None) -> str | None:
+        """Accept `postgres://` and `postgresql://` too: all connections go through asyncpg."""
+        if value is None:
+            return None
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
+            raise ValueError("must look like postgresql+asyncpg://user:password@host:5432/database")
+        return f"postgresql+asyncpg://{rest}"
+
+    @field_validator("public_url", "api_url", "s3_endpoint_url", "s3_public_endpoint_url")
+    @classmethod
+    def _no_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+    @property
+    def owner_database_url(self) -> str:
+        """URL of the role that owns the tables."""
+        return self.migration_database_url or self.database_url
+
+    @property
+    def s3_public_endpoint(self) -> str | None:
+        """Endpoint that goes into presigned URLs."""
+        return self.s3_public_endpoint_url or self.s3_endpoint_url
+
+    @property
+    def origins(self) -> list[str]:
+        """Browser origins that may call the API and the storage: the public URL and ALLOWED_ORIGINS."""
+        extra = [origin.strip().rstrip("/") for origin in self.allowed_origins.split(",")]
+        return list(dict.fromkeys([self.public_url, *filter(None, extra)]))
+
+    @property
+    def production(self) -> bool:
+        """Whether introspection, IDE and plain-http cookies are off."""
+        return self.environment == "production"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers reach the service by https, so that `__Host-` cookies work."""
+        return self.public_url.startswith("https://")
+
+
+def load_settings() -> Settings:
+    """Read the settings; a `ConfigurationError` names every variable at fault."""
+    try:
+        return Settings()
+    except SettingsError as error:
+        raise ConfigurationError(str(error.__cause__ or error)) from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from error
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return load_settings()
+
+
+def env_example() -> str:
+    """Text of `.env.example`: every variable, its meaning, its default."""
+    out = [
+        "# Settings of Karyaksham. Generated by `python -m graph.core.settings --env-example`: do not edit.",
+        "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
+        "",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        out += [f"# {field.description}", f"{name.upper()}={default}", ""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--env-example"]:
+        sys.exit("usage: python -m graph.core.settings --env-example")
+    sys.stdout.write(env_example())

@@ -1,0 +1,1 @@
+"""Data sets: files in storage with what inspection found out about them."""

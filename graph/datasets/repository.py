@@ -1,0 +1,126 @@
+"""Queries on data sets. A deleted data set is invisible to all but `deleted` and `forget`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, inspect, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+from sqlalchemy.sql.expression import cast
+
+from graph.core.pagination import Page, make_page, page_query
+from graph.models import Dataset, Job
+
+# Previews are the bulk of a row and lists do not show them.
+_LEAN = defer(Dataset.preview)
+
+
+def has_preview_loaded(dataset: Dataset) -> bool:
+    """Tell whether the row was read with its preview."""
+    return "preview" not in inspect(dataset).unloaded
+
+
+async def add(session: AsyncSession, dataset: Dataset) -> Dataset:
+    """Insert a data set; its `created_at` is known afterwards."""
+    session.add(dataset)
+    await session.flush()
+    return dataset
+
+
+async def get(session: AsyncSession, dataset_id: UUID, *, lock: bool = False) -> Dataset | None:
+    """Return a data set; with `lock` no other transaction changes or starts to read it until this one ends."""
+    query = select(Dataset).where(Dataset.id == dataset_id, Dataset.deleted_at.is_(None))
+    if lock:
+        query = query.with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def get_many(
+    session: AsyncSession, dataset_ids: Collection[UUID], *, for_reading: bool = False
+) -> dict[UUID, Dataset]:
+    """Return the data sets by id, the unknown left out, previews not loaded.
+
+    `for_reading` holds off their deletion until the transaction ends: for inserting a job that reads them.
+    """
+    query = select(Dataset).where(Dataset.id.in_(dataset_ids), Dataset.deleted_at.is_(None)).options(_LEAN)
+    if for_reading:
+        query = query.with_for_update(read=True)
+    return {row.id: row for row in (await session.execute(query)).scalars()}
+
+
+async def page(session: AsyncSession, first: int, after: str | None) -> Page[Dataset]:
+    """Return one page of the data sets, newest first, previews not loaded."""
+    query = page_query(select(Dataset).where(Dataset.deleted_at.is_(None)).options(_LEAN), Dataset.id, first, after)
+    rows = (await session.execute(query)).scalars().all()
+    return make_page(rows, first, lambda row: row.id)
+
+
+async def ready(session: AsyncSession, limit: int) -> Sequence[Dataset]:
+    """Return the newest data sets that can be read."""
+    query = (
+        select(Dataset)
+        .where(Dataset.status == "READY", Dataset.deleted_at.is_(None))
+        .order_by(Dataset.id.desc())
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def record_inspection(session: AsyncSession, dataset_id: UUID, values: dict[str, Any]) -> bool:
+    """Write what inspection found, unless another inspection was first; tell whether it was written."""
+    query = (
+        update(Dataset)
+        .where(Dataset.id == dataset_id, Dataset.status == "INSPECTING", Dataset.deleted_at.is_(None))
+        .values(inspected_at=func.now(), **values)
+        .returning(Dataset.id)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+async def count_crash(session: AsyncSession, dataset_id: UUID, crashes: int) -> None:
+    """Remember that the engine crashed on a data set that still waits for its inspection."""
+    query = (
+        update(Dataset)
+        .where(Dataset.id == dataset_id, Dataset.status == "INSPECTING")
+        .values(error={"code": "ENGINE_CRASHED", "message": "The engine crashed on this file.", "crashes": crashes})
+    )
+    await session.execute(query)
+
+
+async def stuck(session: AsyncSession, age: timedelta, *, limit: int = 100) -> Sequence[UUID]:
+    """Return data sets that have waited for their inspection longer than `age`, oldest first."""
+    query = (
+        select(Dataset.id)
+        .where(Dataset.status == "INSPECTING", Dataset.deleted_at.is_(None), Dataset.created_at < func.now() - age)
+        .order_by(Dataset.id)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def unfinished_readers(session: AsyncSession, dataset_id: UUID, *, limit: int = 3) -> Sequence[UUID]:
+    """Return up to `limit` jobs, pending or running, that read the data set."""
+    wanted = cast([{"datasetId": str(dataset_id)}], JSONB)
+    query = (
+        select(Job.id)
+        .where(Job.status.in_(("PENDING", "RUNNING")), Job.inputs.op("@>")(wanted))
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def deleted(session: AsyncSession, *, limit: int = 100) -> Sequence[Dataset]:
+    """Return data sets that users deleted and whose objects may still be in storage."""
+    query = select(Dataset).where(Dataset.deleted_at.is_not(None)).order_by(Dataset.deleted_at).limit(limit)
+    return (await session.execute(query)).scalars().all()
+
+
+async def forget(session: AsyncSession, dataset_id: UUID) -> None:
+    """Remove the row of a deleted data set, its objects being gone."""
+    await session.execute(delete(Dataset).where(Dataset.id == dataset_id, Dataset.deleted_at.is_not(None)))

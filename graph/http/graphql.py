@@ -1,0 +1,171 @@
+"""The endpoint /graphql: POST, `graphql-transport-ws` sockets and SSE; nothing else.
+
+Not offered on purpose: queries by GET (they end in logs and caches), the legacy `graphql-ws` protocol (CVE-2026-35523),
+multipart uploads (files go to storage), batching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import strawberry
+import structlog
+from cross_web import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.schema.base import BaseSchema
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from graph.context import Context, Services
+from graph.core.errors import DomainError, TopLevelError
+from graph.core.viewer import Viewer
+
+MAX_SUBSCRIPTIONS = 20
+
+log = structlog.get_logger(__name__)
+
+
+class Endpoint(GraphQL[Context, None]):
+    """Strawberry's ASGI application with our context, JSON and socket rules."""
+
+    def __init__(self, schema: BaseSchema, services: Services) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None if services.settings.production else "graphiql",
+            allow_queries_via_get=False,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            connection_init_wait_timeout=timedelta(seconds=10),
+            multipart_uploads_enabled=False,
+            max_subscriptions_per_connection=MAX_SUBSCRIPTIONS,
+            allowed_origins=services.settings.origins,
+        )
+        self._services = services
+        self._sockets: set[WebSocket] = set()
+        self._closing = asyncio.Event()
+        self._watchers: dict[WebSocket, asyncio.Task[None]] = {}
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Use orjson; its error is a JSONDecodeError, as Strawberry expects."""
+        return orjson.loads(data)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """Refuse bodies that are JSON but no object: Strawberry would trip over them."""
+        parsed = super().parse_json(data)
+        if not isinstance(parsed, (dict, list)):
+            raise HTTPException(400, "The body must be a JSON object with a `query`.")
+        if isinstance(parsed, list) and not all(isinstance(item, dict) for item in parsed):
+            raise HTTPException(400, "Batching is not enabled")
+        return parsed
+
+    def encode_json(self, data: object) -> str | bytes:
+        """Use orjson; sockets need text frames."""
+        return orjson.dumps(data).decode()
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
+        """Say who asks; broken credentials are kept as an error, since logging in must work with an old token."""
+        context = Context(self._services, request, response)
+        if isinstance(request, Request):
+            request.state.context = context
+            await self._authenticate(context, request.headers.get("authorization"), request.headers.get("x-workspace"))
+        return context
+
+    async def _authenticate(self, context: Context, authorization: str | None, workspace: str | None) -> None:
+        try:
+            context.viewer = await self._services.authenticator.viewer(authorization, workspace)
+        except TopLevelError as error:
+            context.auth_error = error
+        except DomainError as error:
+            # an unknown workspace: nothing of the request can be meant for another one
+            refused = TopLevelError(error.message, code="WORKSPACE_UNKNOWN")
+            context.auth_error = refused
+
+    async def on_ws_connect(self, context: Context) -> Any:
+        """Authenticate a socket by its connection_init payload; close it when the credentials end."""
+        payload = context.connection_params or {}
+        authorization, workspace = payload.get("authorization"), payload.get("workspace")
+        await self._authenticate(
+            context,
+            authorization if isinstance(authorization, str) else None,
+            workspace if isinstance(workspace, str) else None,
+        )
+        if context.viewer is None:
+            raise ConnectionRejectionError
+        socket = context.request
+        if isinstance(socket, WebSocket):
+            self._watchers[socket] = asyncio.create_task(self._watch(socket, context))
+        return strawberry.UNSET
+
+    async def _watch(self, socket: WebSocket, context: Context) -> None:
+        reason = await self._services.authenticator.until_invalid(context.require_viewer())
+        log.info("socket_closed", reason=reason)
+        with contextlib.suppress(RuntimeError):
+            await socket.close(4403, reason)
+
+    async def run(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep account of open sockets."""
+        if not isinstance(request, WebSocket):
+            return await super().run(request, *args, **kwargs)
+        self._sockets.add(request)
+        try:
+            return await super().run(request, *args, **kwargs)
+        finally:
+            self._sockets.discard(request)
+            watcher = self._watchers.pop(request, None)
+            if watcher is not None:
+                watcher.cancel()
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Any,
+    ) -> Response:
+        """Answer by SSE; the stream ends with the credentials, as sockets do."""
+        context: Context = request.state.context
+        return await super().create_streaming_response(
+            request, lambda: self._while_valid(stream(), context.viewer), sub_response, headers
+        )
+
+    async def _while_valid(self, stream: AsyncIterator[str], viewer: Viewer | None) -> AsyncIterator[str]:
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(self._closing.wait())]
+        if viewer is not None:
+            ends.append(asyncio.create_task(self._services.authenticator.until_invalid(viewer)))
+        following: asyncio.Task[str | None] | None = None
+        try:
+            while True:
+                following = asyncio.create_task(_next(stream))
+                await asyncio.wait({following, *ends}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    return
+                text = following.result()
+                if text is None:
+                    return
+                yield text
+        finally:
+            for task in (following, *ends):
+                if task is not None:
+                    task.cancel()
+            await asyncio.gather(*filter(None, (following, *ends)), return_exceptions=True)
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+
+    async def close(self) -> None:
+        """End all sockets and streams, so that a shutdown need not wait; clients connect to the next process."""
+        self._closing.set()
+        for socket in list(self._sockets):
+            with contextlib.suppress(RuntimeError):
+                await socket.close(1012, "Service restart")
+
+
+async def _next(stream: AsyncIterator[str]) -> str | None:
+    """Return the next text, None at the end: a task cannot hold StopAsyncIteration well."""
+    return await anext(stream, None)

@@ -1,0 +1,1 @@
+"""Jobs: run a pipeline on data sets, follow it, take its result."""

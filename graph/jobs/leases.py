@@ -1,0 +1,289 @@
+"""What a worker may do with jobs: claim, report, publish, give back; and what the sweeper mends.
+
+Each method is one transaction; the notice to subscribers goes out after the commit. A write under a token that is not
+the newest changes nothing and answers `None` or False: the worker then stops its engine (fencing).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.core.db import Database
+from graph.core.events import Events
+from graph.core.settings import Settings
+from graph.core.storage import Storage
+from graph.jobs import lease_repository as repository
+from graph.jobs import state as machine
+from graph.jobs.history_repository import LogLine
+from graph.jobs.requests import InputMissing, engine_inputs
+from graph.jobs.state import JobState
+from graph.models import Job
+
+SWEEP_BATCH: Final = 100
+# published when cancel is asked of a running job: workers look at their jobs at once
+CANCEL_CHANNEL: Final = "karyaksham:cancel"
+
+_KINDS: Final = {"PENDING": "requeued", "FAILED": "failed", "CANCELLED": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A claimed attempt: everything that the engine needs except storage credentials and limits."""
+
+    job_id: UUID
+    workspace_id: UUID
+    attempt: int
+    lease_token: int
+    spec: dict[str, Any]
+    inputs: dict[str, dict[str, Any]]
+    output_prefix: str
+    traceparent: str | None
+    queued_seconds: float
+
+
+def job_prefix(workspace_id: UUID, job_id: UUID) -> str:
+    """Key prefix of all that a job ever wrote."""
+    return f"w/{workspace_id}/jobs/{job_id}/"
+
+
+def output_prefix(workspace_id: UUID, job_id: UUID, attempt: int, lease_token: int) -> str:
+    """Key prefix of one attempt: no two attempts ever write to the same place."""
+    return f"{job_prefix(workspace_id, job_id)}{attempt}-{lease_token}/"
+
+
+class Leases:
+    """The workers' side of the jobs table."""
+
+    def __init__(self, db: Database, storage: Storage, events: Events, settings: Settings) -> None:
+        self._db = db
+        self._events = events
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._storage = storage
+
+    async def claim(self, worker_id: str, job_id: UUID | None = None) -> Assignment | None:
+        """Claim this job, or the one that has waited longest; None when there is none.
+
+        A job whose data sets were deleted meanwhile fails here, and the next one is tried.
+        """
+        while True:
+            async with self._db.system() as session:
+                job = await repository.claim(session, job_id, worker_id, self._lease)
+                if job is None:
+                    return None
+                assignment = await self._begin(session, job)
+            await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+            if assignment is not None:
+                return assignment
+            if job_id is not None:
+                return None
+
+    async def _begin(self, session: AsyncSession, job: Job) -> Assignment | None:
+        prefix = output_prefix(job.workspace_id, job.id, job.attempt, job.lease_token)
+        assert job.lease_until is not None  # noqa: S101  # just set
+        now = job.lease_until - self._lease
+        ids = [UUID(item["datasetId"]) for item in job.inputs]
+        datasets = await repository.datasets_of(session, job.workspace_id, ids)
+        try:
+            inputs = engine_inputs(job.spec, job.inputs, datasets, self._storage)
+        except InputMissing as missing:
+            after = machine.fail(repository.state_of(job), job.lease_token, retryable=False, now=now, jitter=0)
+            await self._end(session, job, now, after, outcome="FAILED", error=missing.to_json())
+            return None
+        return Assignment(
+            job_id=job.id,
+            workspace_id=job.workspace_id,
+            attempt=job.attempt,
+            lease_token=job.lease_token,
+            spec=job.spec,
+            inputs=inputs,
+            output_prefix=prefix,
+            traceparent=job.traceparent,
+            queued_seconds=max((now - job.next_attempt_at).total_seconds(), 0),
+        )
+
+    async def renew(self, job_id: UUID, token: int) -> bool | None:
+        """Extend the lease; returns whether cancel was asked, None when the lease is lost."""
+        async with self._db.system() as session:
+            return await repository.renew(session, job_id, token, self._lease)
+
+    async def progress(self, work: Assignment, progress: dict[str, Any], lines: Sequence[LogLine] = ()) -> bool | None:
+        """Write progress and log lines, extend the lease; returns as `renew`."""
+        async with self._db.system() as session:
+            row = await repository.set_progress(session, work.job_id, work.lease_token, progress, self._lease)
+            if row is None:
+                return None
+            await repository.add_logs(session, work.job_id, work.workspace_id, work.attempt, lines)
+        await self._events.publish_job(work.job_id, work.workspace_id, row[0])
+        return row[1]
+
+    async def publish(
+        self, work: Assignment, result: dict[str, Any], progress: dict[str, Any], lines: Sequence[LogLine]
+    ) -> bool:
+        """Publish the result of an attempt: the one place where a job becomes SUCCEEDED. False when fenced off."""
+        async with self._db.system() as session:
+            job = await repository.publish(
+                session, work.job_id, work.lease_token, result=result, progress=progress, lines=lines
+            )
+        if job is None:
+            return False
+        await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        return True
+
+    async def fail(
+        self, work: Assignment, error: dict[str, Any], *, outcome: str = "FAILED", lines: Sequence[LogLine] = ()
+    ) -> JobState | None:
+        """End an attempt with an error; returns what became of the job, None when fenced off.
+
+        `lines` are those of the attempt that are not yet written.
+        """
+        return await self._transition(
+            work,
+            lambda state, now: machine.fail(
+                state,
+                work.lease_token,
+                retryable=bool(error.get("retryable")),
+                now=now,
+                jitter=random.random(),  # noqa: S311
+            ),
+            outcome,
+            error,
+            lines=lines,
+        )
+
+    async def hand_back(self, work: Assignment) -> JobState | None:
+        """Give a job back because this worker stops."""
+        return await self._transition(
+            work, lambda state, now: machine.hand_back(state, work.lease_token, now), "DRAINED", None
+        )
+
+    async def _transition(
+        self,
+        work: Assignment,
+        move: Callable[[JobState, datetime], JobState | None],
+        outcome: str,
+        error: dict[str, Any] | None,
+        *,
+        lines: Sequence[LogLine] = (),
+    ) -> JobState | None:
+        async with self._db.system() as session:
+            found = await repository.lock(session, work.job_id)
+            if found is None:
+                return None
+            job, now = found
+            after = move(repository.state_of(job), now)
+            if after is None:
+                return None
+            await repository.add_logs(session, job.id, job.workspace_id, job.attempt, lines)
+            await self._end(session, job, now, after, outcome=outcome, error=error)
+        await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        return after
+
+    async def _end(
+        self,
+        session: AsyncSession,
+        job: Job,
+        now: datetime,
+        after: JobState | None,
+        *,
+        outcome: str,
+        error: dict[str, Any] | None,
+    ) -> None:
+        """Write the end of an attempt that was not published: job, attempt, event, log."""
+        assert after is not None  # noqa: S101  # the caller holds the row and the token
+        if after.status == "CANCELLED":
+            outcome, error = "CANCELLED", None
+        elif after.status == "PENDING" and outcome == "FAILED":
+            outcome = "RETRY"
+        await repository.end_attempt(session, job, outcome, error)
+        job.status, job.max_attempts, job.lease_until = after.status, after.max_attempts, after.lease_until
+        job.next_attempt_at, job.sequence = after.next_attempt_at, after.sequence
+        job.worker_id = None
+        if after.ended:
+            job.finished_at = now
+            job.error = error
+        repository.add_event(session, job, _KINDS[after.status], error and {"code": error["code"]})
+        await session.flush()
+        line = _last_line(after, outcome, error, now)
+        await repository.add_logs(session, job.id, job.workspace_id, job.attempt, [line], always=True)
+
+    async def expire(self) -> list[tuple[UUID, int, float]]:
+        """Take jobs from workers whose lease has ended; returns (job, next attempt, seconds until it is due)."""
+        again: list[tuple[UUID, int, float]] = []
+        changed: list[Job] = []
+        async with self._db.system() as session:
+            for job, now in await repository.expired(session, SWEEP_BATCH):
+                after = machine.expire(repository.state_of(job), now, random.random())  # noqa: S311
+                if after is None:
+                    continue
+                error = {
+                    "code": "LEASE_EXPIRED",
+                    "message": f"Worker {job.worker_id} stopped answering during attempt {job.attempt}.",
+                    "retryable": True,
+                    "hint": "The worker crashed, was cut off or froze. Its log tells why.",
+                }
+                await self._end(session, job, now, after, outcome="LOST", error=error)
+                changed.append(job)
+                if after.status == "PENDING":
+                    again.append((job.id, job.attempt + 1, (after.next_attempt_at - now).total_seconds()))
+        for job in changed:
+            await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        return again
+
+    async def queue_state(self) -> tuple[int, float, dict[str, int]]:
+        """Return (waiting jobs, seconds the oldest has waited, unfinished jobs by status)."""
+        async with self._db.system() as session:
+            count, age = await repository.waiting(session)
+            return count, age, await repository.by_status(session)
+
+    async def discard(self, work: Assignment) -> None:
+        """Remove what an attempt wrote that lost its lease while it ran.
+
+        Never after this attempt tried to publish: a lost answer may hide that it was published.
+        """
+        await self._clear(work.output_prefix)
+
+    async def clear_lost_attempts(self) -> int:
+        """Delete the objects of attempts that were not published; returns how many attempts were cleared."""
+        async with self._db.system() as session:
+            attempts = await repository.lost_attempts(session, SWEEP_BATCH)
+        for attempt in attempts:  # no transaction is open while the storage works
+            await self._clear(attempt.output_prefix)
+        if attempts:
+            async with self._db.system() as session:
+                await repository.mark_cleaned(session, [attempt.id for attempt in attempts])
+        return len(attempts)
+
+    async def _clear(self, prefix: str) -> None:
+        """Remove objects, and what a killed engine had begun to upload."""
+        for begun in await self._storage.list_multiparts(prefix):
+            await self._storage.abort_multipart(begun.key, begun.upload_id)
+        await self._storage.delete_prefix(prefix)
+
+    async def clear_deleted_jobs(self) -> int:
+        """Delete objects and rows of jobs that users deleted; returns how many went."""
+        async with self._db.system() as session:
+            jobs = await repository.deleted_jobs(session, SWEEP_BATCH)
+        for job in jobs:
+            await self._clear(job_prefix(job.workspace_id, job.id))
+            async with self._db.system() as session:
+                await repository.forget_job(session, job.id)
+        return len(jobs)
+
+
+def _last_line(after: JobState, outcome: str, error: dict[str, Any] | None, now: datetime) -> LogLine:
+    if after.status == "CANCELLED":
+        return ("WARNING", "Cancelled.", None)
+    if outcome == "DRAINED" or error is None:
+        return ("INFO", "The worker is stopping; the job goes back to the queue.", None)
+    text = f"{error['code']}: {error['message']}"
+    if after.status == "PENDING":
+        wait = (after.next_attempt_at - now).total_seconds()
+        return ("WARNING", f"Attempt {after.attempt} failed, the next starts in {wait:.1f} s. {text}", error)
+    return ("ERROR", f"Failed after {after.attempt} of {after.max_attempts} attempts. {text}", error)

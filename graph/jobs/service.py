@@ -1,0 +1,322 @@
+"""What people do with jobs: run, follow, cancel, repeat, delete.
+
+A job's row is the outbox of the queue: it is committed first, then the bell rings. Should the ring be lost, the
+workers find the row by themselves within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.core.audit import record
+from graph.core.db import Database
+from graph.core.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable
+from graph.core.events import Events
+from graph.core.ids import uuid7
+from graph.core.pagination import Page
+from graph.core.queue import Queue
+from graph.core.settings import Settings
+from graph.core.storage import Storage
+from graph.core.telemetry import span, traceparent
+from graph.datasets import repository as datasets
+from graph.jobs import lease_repository as leases
+from graph.jobs import repository
+from graph.jobs import state as machine
+from graph.jobs.leases import CANCEL_CHANNEL, job_prefix
+from graph.jobs.requests import schemas_for_validation
+from graph.models import Dataset, Job, JobLog
+from graph.pipelines import repository as pipelines
+from graph.pipelines.problems import require_valid
+from graph.pipelines.service import NamedDataset, require_ready
+
+MAX_INPUTS = 32
+MAX_KEY = 200
+ANNOUNCE_SECONDS = 1.0
+# notices that Redis has not taken yet: the loop keeps only weak references to tasks
+_LATE: set[asyncio.Task[bool]] = set()
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run: a stored pipeline (its latest version) or a specification, on data sets by name."""
+
+    inputs: Sequence[NamedDataset]
+    pipeline_id: UUID | None = None
+    spec: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+
+
+class DatasetNotReady(Conflict):
+    """A data set of the order has not been inspected, or cannot be read."""
+
+    code = "DATASET_NOT_READY"
+
+
+class JobService:
+    """Jobs of one workspace at a time."""
+
+    def __init__(self, db: Database, storage: Storage, queue: Queue, events: Events, settings: Settings) -> None:
+        self._db = db
+        self._storage = storage
+        self._queue = queue
+        self._events = events
+        self._settings = settings
+
+    # reading ---------------------------------------------------------------------------------------------------
+
+    async def get(
+        self, workspace_id: UUID, job_id: UUID, documents: repository.Documents = repository.DOCUMENTS
+    ) -> Job | None:
+        """Return a job with these JSON columns, None when the workspace has none of this id."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.get(session, job_id, documents=documents)
+
+    async def get_many(self, workspace_id: UUID, job_ids: Collection[UUID]) -> dict[UUID, Job]:
+        """Return jobs by id, the unknown left out."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.get_many(session, job_ids)
+
+    async def page(
+        self,
+        workspace_id: UUID,
+        first: int,
+        after: str | None,
+        statuses: Collection[str] | None = None,
+        documents: repository.Documents = repository.DOCUMENTS,
+    ) -> Page[Job]:
+        """Return one page of jobs with these JSON columns, newest first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.page(session, first, after, statuses, documents)
+
+    async def unfinished(self, workspace_id: UUID, limit: int = 100) -> Sequence[Job]:
+        """Return jobs that have not ended, oldest first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.unfinished(session, limit)
+
+    async def versions(self, workspace_id: UUID, version_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
+        """Return (pipeline, version number) by the id of a pipeline's version."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.versions(session, version_ids)
+
+    async def log_page(self, workspace_id: UUID, job_id: UUID, first: int, after: str | None) -> Page[JobLog]:
+        """Return one page of a job's log, oldest line first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.log_page(session, job_id, first, after)
+
+    async def logs_after(self, workspace_id: UUID, job_id: UUID, sequence: int, limit: int = 100) -> Sequence[JobLog]:
+        """Return log lines behind a sequence number, oldest first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.logs_after(session, job_id, sequence, limit)
+
+    # running ---------------------------------------------------------------------------------------------------
+
+    async def run(self, workspace_id: UUID, user_id: UUID, order: Order) -> Job:
+        """Create a job and ring for it; with a known idempotency key the existing job is returned instead.
+
+        Raises `InvalidPipeline` (all problems), `InvalidInput`, `NotFound`, or `Conflict` (DATASET_NOT_READY).
+        """
+        _check_order(order)
+        with span("job.create"):
+            async with self._db.tenant(workspace_id) as session:
+                job, created = await self._create(session, workspace_id, user_id, order)
+            if created or job.status == "PENDING":
+                await self._announce(job, ring=True)
+        return job
+
+    async def _create(self, session: AsyncSession, workspace_id: UUID, user_id: UUID, order: Order) -> tuple[Job, bool]:
+        key = order.idempotency_key
+        if key is not None and (known := await repository.by_key(session, key)) is not None:
+            return known, False
+        version_id, name, spec = await _resolve(session, order)
+        found = await datasets.get_many(session, {item.dataset_id for item in order.inputs}, for_reading=True)
+        inputs: dict[str, Dataset] = {}
+        for index, item in enumerate(order.inputs):
+            dataset = found.get(item.dataset_id)
+            if dataset is None:
+                raise NotFound.of("data set", path=["inputs", index, "datasetId"])
+            try:
+                require_ready(dataset, path=["inputs", index, "datasetId"])
+            except Conflict as error:
+                raise DatasetNotReady(error.message, path=error.path) from error
+            inputs[item.name] = dataset
+        await require_valid(spec, schemas_for_validation(spec, inputs))
+        if name is None:
+            main = inputs.get("input") or next(iter(inputs.values()))
+            name = main.name
+        values = {
+            "id": uuid7(),
+            "workspace_id": workspace_id,
+            "name": name,
+            "pipeline_version_id": version_id,
+            "spec": spec,
+            "inputs": [{"name": item.name, "datasetId": str(item.dataset_id)} for item in order.inputs],
+            "status": "PENDING",
+            "max_attempts": self._settings.max_attempts,
+            "sequence": 1,
+            "idempotency_key": key,
+            "traceparent": traceparent(),
+            "created_by": user_id,
+        }
+        job = await repository.add(session, values)
+        if job is None:  # a request with the same key was faster
+            job = await repository.by_key(session, key or "")
+            if job is None:
+                raise Conflict("A job with this idempotencyKey is being deleted. Use another key.", code="KEY_IN_USE")
+            return job, False
+        await record(
+            session,
+            "job.run",
+            actor_id=user_id,
+            workspace_id=workspace_id,
+            object_type="Job",
+            object_id=job.id,
+            data={"name": name, "inputs": values["inputs"]},
+        )
+        return job, True
+
+    async def _announce(self, job: Job, *, ring: bool = False, cancel: bool = False) -> None:
+        """Tell subscribers, and the workers where there is something to do; all of it may fail without harm.
+
+        A Redis that hangs holds an answer up for a second at most: what is committed is true already.
+        """
+        notices = [self._events.publish_job(job.id, job.workspace_id, job.sequence)]
+        if ring:
+            notices.append(self._queue.ring(job.id, job.attempt + 1))
+        if cancel:
+            notices.append(self._events.publish(CANCEL_CHANNEL, {"job": str(job.id)}))
+        tasks = {asyncio.create_task(notice) for notice in notices}
+        _, late = await asyncio.wait(tasks, timeout=ANNOUNCE_SECONDS)
+        for task in late:
+            _LATE.add(task)
+            task.add_done_callback(_LATE.discard)
+
+    # changing --------------------------------------------------------------------------------------------------
+
+    async def cancel(self, workspace_id: UUID, user_id: UUID, job_id: UUID) -> Job:
+        """Cancel a job: at once while it waits, within two seconds while it runs. Repeating changes nothing.
+
+        Raises `NotFound`, or `Conflict` (JOB_ENDED) for one that has succeeded or failed.
+        """
+        async with self._db.tenant(workspace_id) as session:
+            job, now = await self._lock(session, job_id)
+            if job.status == "CANCELLED":
+                return job
+            before = leases.state_of(job)
+            after = machine.cancel(before)
+            if after is None:
+                raise Conflict(f"The job has already ended: {job.status}.", code="JOB_ENDED", path=["id"])
+            if after != before:
+                job.status, job.sequence = after.status, after.sequence
+                job.cancel_requested_at = now
+                if after.ended:
+                    job.finished_at = now
+                kind = "cancelled" if after.ended else "cancelRequested"
+                text = "Cancelled before it started." if after.ended else "Cancel was requested."
+                await self._write_down(session, job, user_id, action="cancel", kind=kind, text=text)
+        await self._announce(job, cancel=True)
+        return job
+
+    async def retry(self, workspace_id: UUID, user_id: UUID, job_id: UUID) -> Job:
+        """Run a failed or cancelled job again, with as many attempts as a new one.
+
+        Raises `NotFound`, or `Conflict` (JOB_NOT_RETRYABLE) for one that runs, waits or has succeeded.
+        """
+        async with self._db.tenant(workspace_id) as session:
+            job, now = await self._lock(session, job_id)
+            after = machine.retry(leases.state_of(job), self._settings.max_attempts, now)
+            if after is None:
+                raise Conflict(
+                    f"Only a failed or cancelled job can be run again; this one is {job.status}.",
+                    code="JOB_NOT_RETRYABLE",
+                    path=["id"],
+                )
+            job.status, job.sequence, job.max_attempts = after.status, after.sequence, after.max_attempts
+            job.next_attempt_at = after.next_attempt_at
+            job.error = job.progress = job.cancel_requested_at = job.started_at = job.finished_at = None
+            job.traceparent = traceparent()
+            await self._write_down(session, job, user_id, action="retry", kind="retried", text="Queued again.")
+        await self._announce(job, ring=True)
+        return job
+
+    async def delete(self, workspace_id: UUID, user_id: UUID, job_id: UUID) -> UUID:
+        """Delete a job that has ended, with its result; the row is hidden at once, then the objects go.
+
+        Raises `NotFound`, or `Conflict` (JOB_RUNNING) while it has not ended.
+        """
+        async with self._db.tenant(workspace_id) as session:
+            job, now = await self._lock(session, job_id)
+            if job.status not in machine.TERMINAL:
+                raise Conflict("The job has not ended. Cancel it first.", code="JOB_RUNNING", path=["id"])
+            job.deleted_at = now
+            job.idempotency_key = None
+            job.sequence += 1
+            await self._write_down(session, job, user_id, action="delete", kind="deleted", text="Deleted.")
+        await self._announce(job)
+        with contextlib.suppress(ServiceUnavailable):  # the purge removes what is left, and later the row
+            await self._storage.delete_prefix(job_prefix(workspace_id, job.id))
+        return job_id
+
+    async def _lock(self, session: AsyncSession, job_id: UUID) -> tuple[Job, datetime]:
+        found = await leases.lock(session, job_id)
+        if found is None or found[0].deleted_at is not None:
+            raise NotFound.of("job")
+        return found
+
+    @staticmethod
+    async def _write_down(session: AsyncSession, job: Job, user_id: UUID, *, action: str, kind: str, text: str) -> None:
+        """Add event, log line and audit row of a person's action to its transaction."""
+        leases.add_event(session, job, kind, {"by": str(user_id)})
+        await session.flush()
+        await leases.add_logs(session, job.id, job.workspace_id, job.attempt, [("INFO", text, None)], always=True)
+        await record(
+            session,
+            f"job.{action}",
+            actor_id=user_id,
+            workspace_id=job.workspace_id,
+            object_type="Job",
+            object_id=job.id,
+        )
+
+
+def _check_order(order: Order) -> None:
+    if (order.pipeline_id is None) == (order.spec is None):
+        raise InvalidInput("Give either pipelineId or spec.", code="PIPELINE_OR_SPEC", path=["pipelineId"])
+    if not 1 <= len(order.inputs) <= MAX_INPUTS:
+        raise InvalidInput(
+            f"Give 1 to {MAX_INPUTS} inputs; the main one is named `input`.", code="INPUTS_MISSING", path=["inputs"]
+        )
+    names = [item.name for item in order.inputs]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InvalidInput(
+                f"Two inputs are named {name!r}.", code="INPUT_NAME_REPEATED", path=["inputs", index, "name"]
+            )
+    key = order.idempotency_key
+    if key is not None and not (1 <= len(key) <= MAX_KEY and key.isprintable()):
+        raise InvalidInput(
+            f"idempotencyKey must have 1 to {MAX_KEY} printable characters.",
+            code="KEY_INVALID",
+            path=["idempotencyKey"],
+        )
+
+
+async def _resolve(session: AsyncSession, order: Order) -> tuple[UUID | None, str | None, dict[str, Any]]:
+    """Return (version id, name, specification) of what is to run."""
+    if order.pipeline_id is None:
+        return None, None, order.spec or {}
+    found = await pipelines.get_with_latest(session, order.pipeline_id)
+    if found is None:
+        raise NotFound.of("pipeline", path=["pipelineId"])
+    pipeline, version = found
+    return version.id, pipeline.name, version.spec

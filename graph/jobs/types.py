@@ -1,0 +1,359 @@
+"""GraphQL types of jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from graph.api.connection import Connection, to_connection
+from graph.api.errors import ConflictError, ErrorInterface, ForbiddenError, InvalidInputError, NotFoundError, answer_as
+from graph.api.fields import field
+from graph.api.node import Node
+from graph.api.scalars import Int64
+from graph.context import Info
+from graph.core.errors import Conflict
+from graph.core.ids import to_global
+from graph.core.pagination import encode_cursor
+from graph.datasets.types import Dataset
+from graph.jobs import loaders
+from graph.jobs.result_types import JobResult
+from graph.jobs.service import DatasetNotReady as DatasetNotReadyRefusal
+from graph.models import Job as JobRow
+from graph.models import JobLog as JobLogRow
+from graph.pipelines.spec_inputs import PipelineSpecInput
+from graph.pipelines.types import InvalidPipeline, NamedInput
+
+
+@strawberry.enum(description="Where a job stands; the last three are final.")
+class JobStatus(Enum):
+    """Status of a job."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+@strawberry.type(description="How far the present attempt is.")
+class JobProgress:
+    """Counters of the engine; every row in ends as out, filtered or rejected."""
+
+    bytes_read: Int64
+    bytes_total: Int64 | None
+    rows_in: Int64
+    rows_out: Int64
+    rows_filtered: Int64
+    rows_rejected: Int64
+    stage: str | None
+    fraction: float | None = strawberry.field(description="0 to 1, by bytes read; null while the total is unknown.")
+    eta_seconds: float | None = strawberry.field(description="Seconds to go at the speed so far.")
+
+    @classmethod
+    def of(cls, row: JobRow) -> JobProgress | None:
+        """Make it of a job's row; None before the engine has reported."""
+        stored = row.progress
+        if stored is None:
+            return None
+        fraction = fraction_done(row.status, stored)
+        total = stored.get("bytesTotal")
+        return cls(
+            bytes_read=Int64(stored.get("bytesRead") or 0),
+            bytes_total=None if total is None else Int64(total),
+            rows_in=Int64(stored.get("rowsIn") or 0),
+            rows_out=Int64(stored.get("rowsOut") or 0),
+            rows_filtered=Int64(stored.get("rowsFiltered") or 0),
+            rows_rejected=Int64(stored.get("rowsRejected") or 0),
+            stage=stored.get("stage"),
+            fraction=fraction,
+            eta_seconds=eta_seconds(row.status, fraction, stored.get("seconds")),
+        )
+
+
+def fraction_done(status: str, stored: dict[str, Any]) -> float | None:
+    """Share of the input read; 1 exactly when the job has succeeded."""
+    if status == "SUCCEEDED":
+        return 1.0
+    total = stored.get("bytesTotal")
+    if not total:
+        return None
+    share = float(stored.get("bytesRead") or 0) / float(total)
+    return min(max(share, 0.0), 1.0)
+
+
+def eta_seconds(status: str, fraction: float | None, seconds: float | None) -> float | None:
+    """Seconds to go; None where a guess would be noise."""
+    if status != "RUNNING" or seconds is None or fraction is None or fraction < 0.01:
+        return None
+    return round(seconds * (1 - fraction) / fraction, 1)
+
+
+@strawberry.type(description="Why a job failed.")
+class JobError:
+    """The engine's or the worker's words; places are null where the error has none."""
+
+    code: str
+    message: str
+    step: int | None = strawberry.field(description="Index of the pipeline's step, from 0.")
+    column: str | None
+    row: Int64 | None = strawberry.field(description="Line in the input's text, from 1.")
+    byte_offset: Int64 | None
+    retryable: bool
+    hint: str | None
+
+    @classmethod
+    def of(cls, stored: dict[str, Any] | None) -> JobError | None:
+        """Make it of `jobs.error`."""
+        if stored is None:
+            return None
+        row, offset = stored.get("row"), stored.get("byteOffset")
+        return cls(
+            code=stored["code"],
+            message=stored["message"],
+            step=stored.get("step"),
+            column=stored.get("column"),
+            row=None if row is None else Int64(row),
+            byte_offset=None if offset is None else Int64(offset),
+            retryable=bool(stored.get("retryable")),
+            hint=stored.get("hint"),
+        )
+
+
+@strawberry.enum(description="Weight of a log line.")
+class LogLevel(Enum):
+    """Level of a line."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+@strawberry.type(description="One line of a job's log.")
+class JobLogEntry:
+    """A line; `cursor` is for `after`, of `logs` and of the subscription `jobLog`."""
+
+    cursor: str
+    sequence: Int64
+    at: datetime
+    attempt: int
+    level: LogLevel
+    message: str
+    fields: JSON | None
+
+    @classmethod
+    def of(cls, row: JobLogRow) -> JobLogEntry:
+        """Make it of a row."""
+        return cls(
+            cursor=encode_cursor(row.sequence),
+            sequence=Int64(row.sequence),
+            at=row.created_at,
+            attempt=row.attempt,
+            level=LogLevel(row.level),
+            message=row.message,
+            fields=None if row.fields is None else JSON(row.fields),
+        )
+
+
+@strawberry.type(description="A data set under the name by which the job's pipeline knows it.")
+class JobInput:
+    """An input of a job."""
+
+    key: strawberry.Private[UUID]
+    name: str
+    dataset_id: strawberry.ID
+
+    @field(description="The data set; null once it is deleted.")
+    async def dataset(self, info: Info) -> Dataset | None:
+        """Batched over all jobs of the answer."""
+        row = await loaders.datasets(info).load(self.key)
+        return None if row is None else Dataset.of(row)
+
+
+@strawberry.type(description="One run of a pipeline.")
+class Job(Node):
+    """A job."""
+
+    row: strawberry.Private[JobRow]
+    name: str
+    status: JobStatus
+    attempt: int = strawberry.field(description="Attempts begun so far.")
+    max_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool
+    sequence: Int64 = strawberry.field(description="Grows with each change.")
+
+    @classmethod
+    def of(cls, row: JobRow) -> Job:
+        """Make it of a row."""
+        return cls(
+            row=row,
+            id=strawberry.ID(to_global("Job", row.id)),
+            name=row.name,
+            status=JobStatus(row.status),
+            attempt=row.attempt,
+            max_attempts=row.max_attempts,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            cancel_requested=row.cancel_requested_at is not None,
+            sequence=Int64(row.sequence),
+        )
+
+    @field(description="The specification as it was when the job was made.")
+    def spec(self) -> JSON:
+        """The snapshot."""
+        return JSON(self.row.spec)
+
+    @field(description="What the job reads.")
+    def inputs(self) -> list[JobInput]:
+        """Inputs by name."""
+        return [
+            JobInput(
+                key=UUID(item["datasetId"]),
+                name=item["name"],
+                dataset_id=strawberry.ID(to_global("Dataset", UUID(item["datasetId"]))),
+            )
+            for item in self.row.inputs
+        ]
+
+    @field(description="The stored pipeline that was run; null for a specification of its own.")
+    async def pipeline_id(self, info: Info) -> strawberry.ID | None:
+        """Global id of the pipeline."""
+        found = await self._version(info)
+        return None if found is None else strawberry.ID(to_global("Pipeline", found[0]))
+
+    @field(description="Version of that pipeline.")
+    async def pipeline_version(self, info: Info) -> int | None:
+        """Counted from 1."""
+        found = await self._version(info)
+        return None if found is None else found[1]
+
+    async def _version(self, info: Info) -> tuple[UUID, int] | None:
+        key = self.row.pipeline_version_id
+        return None if key is None else await loaders.versions(info).load(key)
+
+    @field(description="How far it is; null before the engine has reported.")
+    def progress(self) -> JobProgress | None:
+        """Progress of the present attempt."""
+        return JobProgress.of(self.row)
+
+    @field(description="Why it failed.")
+    def error(self) -> JobError | None:
+        """The reason of a failure."""
+        return JobError.of(self.row.error)
+
+    @field(description="What happened, oldest line first.")
+    async def logs(self, info: Info, first: int = 100, after: str | None = None) -> Connection[JobLogEntry]:
+        """One page of the log."""
+        page = await loaders.job_service(info).log_page(info.context.workspace_id, self.row.id, first, after)
+        return to_connection(page, JobLogEntry.of, after=after)
+
+    @field(description="What it made, once SUCCEEDED.")
+    def result(self) -> JobResult | None:
+        """The published result."""
+        return JobResult.of(self.row)
+
+
+@strawberry.type(description="A data set of the job has not been inspected yet, or cannot be read.")
+class DatasetNotReady(ErrorInterface):
+    """Wait until its status is READY."""
+
+
+def _not_ready(error: Conflict) -> DatasetNotReady:
+    return DatasetNotReady(code=error.code, message=error.message, path=error.path)
+
+
+answer_as(DatasetNotReadyRefusal, _not_ready)
+
+
+@strawberry.input
+class RunJobInput:
+    """What to run: `pipelineId` (its latest version) or `spec`."""
+
+    inputs: list[NamedInput] = strawberry.field(description="Data sets by name; the main one is named `input`.")
+    pipeline_id: strawberry.ID | None = None
+    spec: PipelineSpecInput | None = None
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="Repeat a request with the same key and get the same job, never a second one."
+    )
+
+
+@strawberry.input
+class CancelJobInput:
+    """Which job to cancel."""
+
+    id: strawberry.ID
+
+
+@strawberry.input
+class RetryJobInput:
+    """Which failed or cancelled job to run again."""
+
+    id: strawberry.ID
+
+
+@strawberry.input
+class DeleteJobInput:
+    """Which ended job to delete, with its result."""
+
+    id: strawberry.ID
+
+
+@strawberry.type
+class RunJobSuccess:
+    """The job is recorded: it will end, whatever crashes."""
+
+    job: Job
+
+
+@strawberry.type
+class CancelJobSuccess:
+    """The job is cancelled, or will be within two seconds."""
+
+    job: Job
+
+
+@strawberry.type
+class RetryJobSuccess:
+    """The job waits for a worker again."""
+
+    job: Job
+
+
+@strawberry.type
+class DeleteJobSuccess:
+    """The job is gone; `id` is what it was."""
+
+    id: strawberry.ID
+
+
+RunJobResult = Annotated[
+    RunJobSuccess
+    | InvalidPipeline
+    | DatasetNotReady
+    | InvalidInputError
+    | NotFoundError
+    | ConflictError
+    | ForbiddenError,
+    strawberry.union("RunJobResult"),
+]
+CancelJobResult = Annotated[
+    CancelJobSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    strawberry.union("CancelJobResult"),
+]
+RetryJobResult = Annotated[
+    RetryJobSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    strawberry.union("RetryJobResult"),
+]
+DeleteJobResult = Annotated[
+    DeleteJobSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    strawberry.union("DeleteJobResult"),
+]

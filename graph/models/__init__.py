@@ -1,0 +1,37 @@
+"""The tables, one file each. Only repositories build queries on them."""
+
+from graph.models.api_tokens import ApiToken
+from graph.models.audit_log import AuditLog
+from graph.models.base import Base, Row, TenantRow
+from graph.models.datasets import Dataset
+from graph.models.job_attempts import JobAttempt
+from graph.models.job_events import JobEvent
+from graph.models.job_logs import JobLog
+from graph.models.jobs import Job
+from graph.models.memberships import Membership
+from graph.models.pipeline_versions import PipelineVersion
+from graph.models.pipelines import Pipeline
+from graph.models.sessions import Session
+from graph.models.uploads import Upload
+from graph.models.users import User
+from graph.models.workspaces import Workspace
+
+__all__ = [
+    "ApiToken",
+    "AuditLog",
+    "Base",
+    "Dataset",
+    "Job",
+    "JobAttempt",
+    "JobEvent",
+    "JobLog",
+    "Membership",
+    "Pipeline",
+    "PipelineVersion",
+    "Row",
+    "Session",
+    "TenantRow",
+    "Upload",
+    "User",
+    "Workspace",
+]

@@ -1,0 +1,32 @@
+"""job_attempts: what became of each claim of a job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from graph.models.base import Json, TenantRow, one_of
+
+OUTCOMES: Final = ("SUCCEEDED", "FAILED", "RETRY", "CRASHED", "LOST", "CANCELLED", "DRAINED")
+
+
+class JobAttempt(TenantRow):
+    """One attempt; `output_prefix` is where in storage it wrote, so that the sweeper can clear what lost."""
+
+    __tablename__ = "job_attempts"
+    __table_args__ = (one_of("outcome", OUTCOMES), UniqueConstraint("job_id", "lease_token"))
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    lease_token: Mapped[int] = mapped_column(BigInteger)
+    worker_id: Mapped[str]
+    output_prefix: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    error: Mapped[Json | None]
+    cleaned_at: Mapped[datetime | None]

@@ -1,0 +1,67 @@
+"""jobs: the truth about every job; the row is the outbox of the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from graph.models.base import Json, JsonList, TenantRow, one_of
+
+JOB_STATUSES: Final = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
+
+
+class Job(TenantRow):
+    """One job.
+
+    `name` is the pipeline's, or that of the main input for a specification without one; downloads are named after it.
+    `lease_token` grows with each claim and fences writes of workers that lost their lease; `sequence` grows with each
+    change that subscribers should see. `inputs` is [{name, datasetId}]; `progress`, `error`, `result` hold the engine's
+    words with keys in camelCase.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        one_of("status", JOB_STATUSES),
+        CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempt"),
+        UniqueConstraint("workspace_id", "idempotency_key"),
+        Index("ix_jobs_workspace_id_id", "workspace_id", "id", postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_jobs_workspace_id_status_id", "workspace_id", "status", "id"),
+        # the order in which free workers take jobs: no sort, however long the queue
+        Index(
+            "ix_jobs_pending",
+            text("priority DESC"),
+            "next_attempt_at",
+            "id",
+            postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index("ix_jobs_lease_until", "lease_until", postgresql_where=text("status = 'RUNNING'")),
+    )
+
+    name: Mapped[str]
+    pipeline_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("pipeline_versions.id", ondelete="SET NULL"))
+    spec: Mapped[Json]
+    inputs: Mapped[JsonList]
+    status: Mapped[str] = mapped_column(default="PENDING", server_default="PENDING")
+    priority: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    max_attempts: Mapped[int] = mapped_column(default=3, server_default=text("3"))
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_token: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    worker_id: Mapped[str | None]
+    cancel_requested_at: Mapped[datetime | None]
+    idempotency_key: Mapped[str | None]
+    sequence: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    log_sequence: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    progress: Mapped[Json | None]
+    error: Mapped[Json | None]
+    result: Mapped[Json | None]
+    traceparent: Mapped[str | None]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]

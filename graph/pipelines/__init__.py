@@ -1,0 +1,1 @@
+"""Pipelines: named, with immutable versions of what they do; checked by the engine alone."""

@@ -1,0 +1,1 @@
+"""Accounts: registration, log-in, sessions, API tokens, and who a request comes from."""

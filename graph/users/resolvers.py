@@ -1,0 +1,127 @@
+"""Root fields of accounts."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+
+from graph.api.fields import mutation, query
+from graph.api.permissions import IsPerson, Public
+from graph.context import Context, Info
+from graph.core.errors import InvalidInput, NotAuthenticated
+from graph.core.ids import from_global
+from graph.users.cookies import refresh_token, set_refresh_token
+from graph.users.service import LogIn
+from graph.users.types import (
+    ApiToken,
+    CreateApiTokenInput,
+    CreateApiTokenResult,
+    CreateApiTokenSuccess,
+    LogInInput,
+    LogInResult,
+    LogInSuccess,
+    LogOutResult,
+    LogOutSuccess,
+    RefreshSessionResult,
+    RefreshSessionSuccess,
+    RegisterInput,
+    RegisterResult,
+    RegisterSuccess,
+    RevokeApiTokenInput,
+    RevokeApiTokenResult,
+    RevokeApiTokenSuccess,
+    User,
+)
+
+
+async def load_user(info: Info, user_id: UUID) -> User | None:
+    """Return the caller's own account, for `node`; nobody sees another's."""
+    if info.context.require_viewer().user_id != user_id:
+        return None
+    return User.of(await info.context.services.accounts.user(user_id))
+
+
+async def load_api_token(info: Info, token_id: UUID) -> ApiToken | None:
+    """Return one of the caller's own tokens, for `node`."""
+    rows = await info.context.services.accounts.api_tokens(info.context.require_viewer())
+    return next((ApiToken.of(row) for row in rows if row.id == token_id), None)
+
+
+def _client(context: Context) -> tuple[str, str | None]:
+    if context.response is context.request:
+        raise InvalidInput("Log in by POST /graphql: a socket cannot set the cookie.", code="SOCKET_UNSUITABLE")
+    return context.address, context.request.headers.get("user-agent")
+
+
+def _open(context: Context, result: LogIn) -> dict[str, object]:
+    set_refresh_token(context, result.refresh_token)
+    return {"access_token": result.access_token, "expires_at": result.expires_at, "user": User.of(result.user)}
+
+
+@strawberry.type
+class UsersQuery:
+    """Who am I."""
+
+    @query(Public, description="The caller's account; null without credentials.")
+    async def me(self, info: Info) -> User | None:
+        """Load it."""
+        context = info.context
+        if context.viewer is None and context.auth_error is None:
+            return None
+        return User.of(await context.services.accounts.user(context.require_viewer().user_id))
+
+
+@strawberry.type
+class UsersMutation:
+    """Registration, sessions, API tokens."""
+
+    @mutation(Public, description="Make an account with a personal workspace, and log in.")
+    async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
+        """Register."""
+        context = info.context
+        result = await context.services.accounts.register(input.email, input.password, input.name, _client(context))
+        return RegisterSuccess(**_open(context, result))  # type: ignore[arg-type]
+
+    @mutation(Public, description="Log in; the refresh token is set as a cookie.")
+    async def log_in(self, info: Info, input: LogInInput) -> LogInResult:
+        """Log in."""
+        context = info.context
+        result = await context.services.accounts.log_in(input.email, input.password, _client(context))
+        return LogInSuccess(**_open(context, result))  # type: ignore[arg-type]
+
+    @mutation(Public, description="Get a new access token for the session of the cookie, and a new cookie.")
+    async def refresh_session(self, info: Info) -> RefreshSessionResult:
+        """Refresh."""
+        context = info.context
+        try:
+            result = await context.services.accounts.refresh(refresh_token(context))
+        except NotAuthenticated:
+            set_refresh_token(context, None)
+            raise
+        return RefreshSessionSuccess(**_open(context, result))  # type: ignore[arg-type]
+
+    @mutation(Public, description="End the session; its access token and sockets end with it.")
+    async def log_out(self, info: Info) -> LogOutResult:
+        """Log out."""
+        context = info.context
+        await context.services.accounts.log_out(refresh_token(context), context.viewer)
+        set_refresh_token(context, None)
+        return LogOutSuccess()
+
+    @mutation(IsPerson, description="Make an API token for the active workspace.")
+    async def create_api_token(self, info: Info, input: CreateApiTokenInput) -> CreateApiTokenResult:
+        """Make it."""
+        context = info.context
+        row, secret = await context.services.accounts.create_api_token(
+            context.require_viewer(), input.name, [scope.value for scope in input.scopes], input.expires_at
+        )
+        return CreateApiTokenSuccess(token=secret, api_token=ApiToken.of(row))
+
+    @mutation(IsPerson, description="Make an API token void.")
+    async def revoke_api_token(self, info: Info, input: RevokeApiTokenInput) -> RevokeApiTokenResult:
+        """Revoke it."""
+        context = info.context
+        token_id = from_global(input.id, "ApiToken")
+        row = await context.services.accounts.revoke_api_token(context.require_viewer(), token_id)
+        return RevokeApiTokenSuccess(api_token=ApiToken.of(row))

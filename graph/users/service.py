@@ -1,0 +1,325 @@
+"""Accounts: what registration, log-in, refresh, log-out and API tokens do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, cast
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from graph.core.audit import record
+from graph.core.db import Database
+from graph.core.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from graph.core.events import REVOKED_CHANNEL, Events
+from graph.core.ids import uuid7
+from graph.core.security import (
+    AccessTokens,
+    check_password,
+    hash_password,
+    needs_rehash,
+    new_api_token,
+    new_refresh_token,
+    token_digest,
+    verify_password,
+)
+from graph.core.settings import Settings
+from graph.core.viewer import Viewer
+from graph.models import ApiToken, Session, User, Workspace
+from graph.models.api_tokens import SCOPES
+from graph.users import repository
+from graph.users.limiter import LoginLimiter
+
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)*")
+_NAME_MAX: Final = 200
+_TOKENS_MAX: Final = 50
+_TOKEN_DAYS_MAX: Final = 366
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A log-in or refresh: who, the access token with its expiry, and the refresh token for the cookie."""
+
+    user: User
+    workspace_id: UUID
+    access_token: str
+    expires_at: datetime
+    refresh_token: str
+
+
+def normalise_email(email: str) -> str:
+    """Return the address as it is compared: NFKC, trimmed, lower case; `InvalidInput` when it is none."""
+    normal = unicodedata.normalize("NFKC", email).strip().lower()
+    if len(normal) > 254 or not _EMAIL.fullmatch(normal):
+        raise InvalidInput("This is not an e-mail address.", code="EMAIL_INVALID", path=["email"])
+    return normal
+
+
+def clean_name(name: str, *, path: tuple[str, ...] = ("name",)) -> str:
+    """Return a name for people, trimmed; `InvalidInput` when empty, too long or with control characters."""
+    clean = name.strip()
+    if not clean or len(clean) > _NAME_MAX or not all(c.isprintable() for c in clean):
+        raise InvalidInput(f"A name needs 1 to {_NAME_MAX} visible characters.", code="NAME_INVALID", path=path)
+    return clean
+
+
+class Accounts:
+    """The service. `client` arguments are (address, user agent) of the request."""
+
+    def __init__(
+        self, settings: Settings, db: Database, events: Events, tokens: AccessTokens, limiter: LoginLimiter
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._events = events
+        self._tokens = tokens
+        self._limiter = limiter
+
+    async def register(self, email: str, password: str, name: str, client: tuple[str, str | None]) -> LogIn:
+        """Make an account with its personal workspace and log it in."""
+        await self._limiter.check(email=None, address=client[0])
+        if self._settings.registration == "closed":
+            raise Forbidden("Registration is closed. Ask an administrator for an account.", code="REGISTRATION_CLOSED")
+        email, name = normalise_email(email), clean_name(name)
+        check_password(password, email=email)
+        user, workspace = await self._make(email, await hash_password(password), name, "USER")
+        log.info("registered", user_id=str(user.id))
+        return await self._begin(user, workspace.id, client, "user.register")
+
+    async def _make(self, email: str, hashed: str, name: str, role: str) -> tuple[User, Workspace]:
+        user = User(id=uuid7(), email=email, name=name, password_hash=hashed, role=role)
+        workspace = Workspace(id=uuid7(), name=name, owner_id=user.id, personal=True)
+        try:
+            async with self._db.system() as session:
+                await repository.add_account(session, user, workspace)
+        except IntegrityError as error:
+            raise InvalidInput(
+                "There is an account with this e-mail address already. Log in instead.",
+                code="EMAIL_TAKEN",
+                path=["email"],
+            ) from error
+        return user, workspace
+
+    async def ensure_administrator(self) -> bool:
+        """Make the administrator of ADMIN_EMAIL and ADMIN_PASSWORD unless the account exists; True when made."""
+        email, secret = self._settings.admin_email, self._settings.admin_password
+        if email is None or secret is None:
+            return False
+        email, password = normalise_email(email), secret.get_secret_value()
+        check_password(password, email=email, path=("ADMIN_PASSWORD",))
+        async with self._db.system() as session:
+            if await repository.user_by_email(session, email) is not None:
+                return False
+        try:
+            user, _ = await self._make(email, await hash_password(password), "Administrator", "ADMIN")
+        except InvalidInput:
+            return False  # another process was faster
+        log.info("administrator_made", user_id=str(user.id))
+        return True
+
+    async def log_in(self, email: str, password: str, client: tuple[str, str | None]) -> LogIn:
+        """Begin a session; an unknown address and a wrong password look and take the same."""
+        email = unicodedata.normalize("NFKC", email).strip().lower()[:254]
+        await self._limiter.check(email=email, address=client[0])
+        async with self._db.system() as session:
+            user = await repository.user_by_email(session, email)
+        right = await verify_password(user.password_hash if user else None, password)
+        if user is None or not right or user.disabled_at is not None:
+            async with self._db.system() as session:
+                await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
+            raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
+        await self._limiter.forgive(email=email, address=client[0])
+        rehashed = await hash_password(password) if needs_rehash(user.password_hash) else None
+        async with self._db.system() as session:
+            workspace = await repository.personal_workspace(session, user.id)
+            if rehashed is not None:
+                (await session.merge(user)).password_hash = rehashed
+        return await self._begin(user, workspace.id, client, "user.login")
+
+    async def _begin(self, user: User, workspace_id: UUID, client: tuple[str, str | None], action: str) -> LogIn:
+        session_id, secret = uuid7(), new_refresh_token()
+        row = Session(
+            id=session_id,
+            user_id=user.id,
+            token_digest=token_digest(secret),
+            expires_at=self._session_end(),
+            address=client[0],
+            user_agent=(client[1] or "")[:300] or None,
+        )
+        async with self._db.system() as session:
+            await repository.add(session, row)
+            await record(
+                session,
+                action,
+                actor_id=user.id,
+                workspace_id=workspace_id,
+                object_type="Session",
+                object_id=session_id,
+            )
+        return self._answer(user, workspace_id, session_id, secret)
+
+    def _session_end(self) -> datetime:
+        return datetime.now(UTC) + timedelta(days=self._settings.session_days)
+
+    def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
+        role = cast("Literal['USER', 'ADMIN']", user.role)
+        token, expires = self._tokens.issue(user.id, session_id, workspace_id, role)
+        return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
+
+    async def refresh(self, refresh_token: str | None) -> LogIn:
+        """Rotate the refresh token; one that was used before ends the session, for thief and owner alike."""
+        refused = NotAuthenticated("The session has ended. Log in again.")
+        session_id, secret = _split(refresh_token)
+        if session_id is None:
+            raise refused
+        reused = False
+        fresh = new_refresh_token()
+        async with self._db.system() as session:
+            row = await repository.locked_session(session, session_id)
+            if row is None or row.revoked_at is not None or row.expires_at <= datetime.now(UTC):
+                raise refused
+            user = await repository.user_by_id(session, row.user_id)
+            if row.token_digest != token_digest(secret):
+                reused = True
+                await repository.revoke_session(session, session_id, "refresh token reused")
+                await record(
+                    session,
+                    "session.reuse_detected",
+                    actor_id=row.user_id,
+                    workspace_id=None,
+                    object_type="Session",
+                    object_id=session_id,
+                )
+            elif user is not None:
+                row.token_digest = token_digest(fresh)
+                row.rotated_at = datetime.now(UTC)
+                row.expires_at = self._session_end()
+                workspace = await repository.personal_workspace(session, user.id)
+        if reused:
+            log.warning("refresh_token_reused", session_id=str(session_id))
+            await self._announce(session_id)
+            raise refused
+        if user is None:
+            raise refused
+        return self._answer(user, workspace.id, session_id, fresh)
+
+    async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> None:
+        """End the session of the cookie and the one of the access token; nothing happens without either."""
+        session_id, secret = _split(refresh_token)
+        ended: list[UUID] = []
+        async with self._db.system() as session:
+            if session_id is not None:
+                row = await repository.locked_session(session, session_id)
+                if row is not None and row.token_digest == token_digest(secret):
+                    ended.append(session_id)
+            if viewer is not None and viewer.session_id is not None and viewer.session_id not in ended:
+                ended.append(viewer.session_id)
+            for each in ended:
+                if await repository.revoke_session(session, each, "logged out"):
+                    await record(
+                        session,
+                        "user.logout",
+                        actor_id=viewer.user_id if viewer else None,
+                        workspace_id=None,
+                        object_type="Session",
+                        object_id=each,
+                    )
+        for each in ended:
+            await self._announce(each)
+
+    async def _announce(self, revoked_id: UUID) -> None:
+        """Tell all processes at once; those that Redis does not reach learn it from PostgreSQL in seconds."""
+        await self._events.publish(REVOKED_CHANNEL, {"id": str(revoked_id)})
+
+    async def create_api_token(
+        self, viewer: Viewer, name: str, scopes: list[str], expires_at: datetime | None
+    ) -> tuple[ApiToken, str]:
+        """Make a token for the active workspace; the text is shown once and not stored."""
+        name = clean_name(name)
+        wanted = sorted(set(scopes))
+        unknown = [scope for scope in wanted if scope not in SCOPES]
+        if unknown or not wanted:
+            raise InvalidInput(
+                f"`scopes` takes {' and '.join(SCOPES)}" + (f", not {', '.join(unknown)}." if unknown else "."),
+                code="SCOPE_UNKNOWN",
+                path=["scopes"],
+            )
+        if "write" in wanted and not viewer.allows("EDITOR", "write"):
+            raise Forbidden("A viewer of a workspace cannot make tokens that write.", path=["scopes"])
+        if expires_at is not None:
+            expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
+            if not datetime.now(UTC) < expires_at <= datetime.now(UTC) + timedelta(days=_TOKEN_DAYS_MAX):
+                raise InvalidInput(
+                    f"`expiresAt` must lie in the future, at most {_TOKEN_DAYS_MAX} days ahead.",
+                    code="EXPIRY_OUT_OF_RANGE",
+                    path=["expiresAt"],
+                )
+        secret = new_api_token()
+        row = ApiToken(
+            workspace_id=viewer.workspace_id,
+            user_id=viewer.user_id,
+            name=name,
+            prefix=secret[:8],
+            token_digest=token_digest(secret),
+            scopes=wanted,
+            expires_at=expires_at,
+        )
+        async with self._db.system() as session:
+            if len(await repository.api_tokens_of(session, viewer.user_id)) >= _TOKENS_MAX:
+                raise InvalidInput(f"You have {_TOKENS_MAX} API tokens. Revoke some first.", code="TOO_MANY_TOKENS")
+            await repository.add(session, row)
+            await record(
+                session,
+                "api_token.create",
+                actor_id=viewer.user_id,
+                workspace_id=viewer.workspace_id,
+                object_type="ApiToken",
+                object_id=row.id,
+                data={"scopes": wanted},
+            )
+        return row, secret
+
+    async def revoke_api_token(self, viewer: Viewer, token_id: UUID) -> ApiToken:
+        """Revoke one of the caller's own tokens, at once in all processes."""
+        async with self._db.system() as session:
+            row = await repository.revoke_api_token(session, token_id, viewer.user_id)
+            if row is None:
+                raise NotFound.of("API token")
+            await record(
+                session,
+                "api_token.revoke",
+                actor_id=viewer.user_id,
+                workspace_id=row.workspace_id,
+                object_type="ApiToken",
+                object_id=row.id,
+            )
+        await self._announce(token_id)
+        return row
+
+    async def user(self, user_id: UUID) -> User:
+        """Return an account; `NotAuthenticated` when it is gone."""
+        async with self._db.system() as session:
+            user = await repository.user_by_id(session, user_id)
+        if user is None:
+            raise NotAuthenticated
+        return user
+
+    async def api_tokens(self, viewer: Viewer) -> list[ApiToken]:
+        """Return the caller's own tokens."""
+        async with self._db.system() as session:
+            return await repository.api_tokens_of(session, viewer.user_id)
+
+
+def _split(refresh_token: str | None) -> tuple[UUID | None, str]:
+    """Return session id and secret of a refresh token; (None, "") for anything else."""
+    head, _, secret = (refresh_token or "").partition(".")
+    try:
+        return UUID(hex=head), secret
+    except ValueError:
+        return None, ""

@@ -1,0 +1,194 @@
+"""GraphQL types of accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from graph.api.fields import field
+from graph.api.node import Node
+from graph.context import Info
+from graph.core.ids import to_global
+from graph.models import ApiToken as ApiTokenRow
+from graph.models import User as UserRow
+from graph.workspaces.service import workspaces_of
+from graph.workspaces.types import Workspace
+
+
+@strawberry.enum(description="Role on the platform.")
+class PlatformRole(Enum):
+    """Platform roles."""
+
+    USER = "USER"
+    ADMIN = "ADMIN"
+
+
+@strawberry.enum(description="What an API token may do: READ looks, WRITE changes.")
+class TokenScope(Enum):
+    """Scopes of API tokens."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@strawberry.type(description="A token for programs. Its text is shown once, when it is made.")
+class ApiToken(Node):
+    """An API token without its secret."""
+
+    name: str
+    prefix: str = strawberry.field(description="First characters, to recognise it by.")
+    scopes: list[TokenScope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ApiTokenRow) -> ApiToken:
+        """Return the type of a row."""
+        return cls(
+            id=strawberry.ID(to_global("ApiToken", row.id)),
+            name=row.name,
+            prefix=row.prefix,
+            scopes=[TokenScope(scope) for scope in row.scopes],
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+@strawberry.type(description="An account, as its owner sees it.")
+class User(Node):
+    """The caller's own account."""
+
+    row: strawberry.Private[UserRow]
+    email: str
+    name: str
+    role: PlatformRole
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: UserRow) -> User:
+        """Return the type of a row."""
+        return cls(
+            row=row,
+            id=strawberry.ID(to_global("User", row.id)),
+            email=row.email,
+            name=row.name,
+            role=PlatformRole(row.role),
+            created_at=row.created_at,
+        )
+
+    @field(description="Workspaces the account is a member of, the personal one first.")
+    async def workspaces(self, info: Info) -> list[Workspace]:
+        """Load them."""
+        return [Workspace.of(*each) for each in await workspaces_of(info.context.db, self.row.id)]
+
+    @field(description="API tokens of the account that were not revoked, newest first.")
+    async def api_tokens(self, info: Info) -> list[ApiToken]:
+        """Load them."""
+        viewer = info.context.viewer
+        if viewer is None or viewer.user_id != self.row.id:
+            return []
+        return [ApiToken.of(row) for row in await info.context.services.accounts.api_tokens(viewer)]
+
+
+@strawberry.input(description="A new account with a personal workspace.")
+class RegisterInput:
+    """Input of register."""
+
+    email: str
+    password: str = strawberry.field(description="12 to 256 characters.")
+    name: str
+
+
+@strawberry.input
+class LogInInput:
+    """Input of logIn."""
+
+    email: str
+    password: str
+
+
+@strawberry.input(description="A token of the active workspace.")
+class CreateApiTokenInput:
+    """Input of createApiToken."""
+
+    name: str
+    scopes: list[TokenScope]
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="Without it the token lives until revoked; at most 366 days ahead."
+    )
+
+
+@strawberry.input
+class RevokeApiTokenInput:
+    """Input of revokeApiToken."""
+
+    id: strawberry.ID
+
+
+@strawberry.type(description="What register, logIn and refreshSession give; the refresh token goes into a cookie.")
+class _Opened:
+    """An open session."""
+
+    access_token: str
+    expires_at: datetime
+    user: User
+
+
+@strawberry.type
+class RegisterSuccess(_Opened):
+    """The account was made and logged in."""
+
+
+@strawberry.type
+class LogInSuccess(_Opened):
+    """Logged in."""
+
+
+@strawberry.type
+class RefreshSessionSuccess(_Opened):
+    """The session goes on."""
+
+
+@strawberry.type
+class LogOutSuccess:
+    """The session has ended."""
+
+    ok: bool = True
+
+
+@strawberry.type
+class CreateApiTokenSuccess:
+    """The token was made; `token` is shown this once."""
+
+    token: str
+    api_token: ApiToken
+
+
+@strawberry.type
+class RevokeApiTokenSuccess:
+    """The token is void from now on."""
+
+    api_token: ApiToken
+
+
+RegisterResult = Annotated[
+    RegisterSuccess | InvalidInputError | ForbiddenError,
+    strawberry.union("RegisterResult"),
+]
+LogInResult = Annotated[LogInSuccess | InvalidInputError, strawberry.union("LogInResult")]
+RefreshSessionResult = Annotated[RefreshSessionSuccess | ForbiddenError, strawberry.union("RefreshSessionResult")]
+LogOutResult = Annotated[LogOutSuccess | ForbiddenError, strawberry.union("LogOutResult")]
+CreateApiTokenResult = Annotated[
+    CreateApiTokenSuccess | InvalidInputError | ConflictError | ForbiddenError,
+    strawberry.union("CreateApiTokenResult"),
+]
+RevokeApiTokenResult = Annotated[
+    RevokeApiTokenSuccess | InvalidInputError | NotFoundError | ForbiddenError,
+    strawberry.union("RevokeApiTokenResult"),
+]

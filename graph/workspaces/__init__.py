@@ -1,0 +1,1 @@
+"""Workspaces: tenants and the roles of their members."""

@@ -1,0 +1,1 @@
+"""The demo of `make demo`: the whole way of a file, on real parts."""

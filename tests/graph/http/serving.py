@@ -1,0 +1,51 @@
+"""The API served by uvicorn in this process, as `karyaksham api` serves it: for sockets, streams and timeouts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from graph.app import create_app
+from graph.core.settings import Settings
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[tuple[str, Starlette]]:
+    """Yield the URL and the application of a running server with these settings."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    app = create_app(settings.model_copy(update={"public_url": url, "api_port": port}))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            ws="websockets-sansio",
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not task.done(), task.exception()
+    try:
+        yield url, app
+    finally:
+        await app.state.endpoint.close()
+        server.should_exit = True
+        await task

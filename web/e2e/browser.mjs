@@ -1,0 +1,102 @@
+// What the browser drives share: Debian's Chromium, clear errors, screenshots on request.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import axe from "axe-core";
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const SHOTS = process.env.SHOTS; // a folder for screenshots; none are made without it
+
+export const BASE_URL = (process.env.BASE_URL ?? "http://127.0.0.1:8000").replace(/\/$/, "");
+
+/** Start Chromium; ends with a clear sentence where there is none. */
+export async function launch() {
+  if (!existsSync(CHROMIUM)) {
+    console.error(`missing: ${CHROMIUM} (on Debian: apt install chromium; or set CHROMIUM to a browser)`);
+    process.exit(1);
+  }
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** A page of a fresh visitor; what the console and the page complain about is collected in `complaints`. */
+export async function visit(browser, options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    acceptDownloads: true,
+    ...options,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(`page: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  return { context, page, complaints };
+}
+
+const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+/** Look at a page in both themes: no axe finding of WCAG 2.2 AA; a screenshot of each, when SHOTS names a folder. */
+export async function look(page, name) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    // two frames, so that the picture shows the theme as a whole
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await shot(page, colorScheme === "light" ? name : `${name}-${colorScheme}`);
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate(
+      (values) => globalThis.axe.run(document, { runOnly: { type: "tag", values } }),
+      WCAG,
+    );
+    const findings = violations.flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
+    );
+    assert.deepEqual(findings, [], `accessibility of ${name}, ${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: null });
+}
+
+/** Save a screenshot of the whole page, when SHOTS names a folder. */
+export async function shot(page, name) {
+  if (!SHOTS) return;
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+}
+
+/** A runner of named steps: what fails leaves its name, place, complaints and a picture. */
+export function stepper(page, complaints) {
+  return async (name, work) => {
+    const start = Date.now();
+    try {
+      await work();
+    } catch (error) {
+      await shot(page, "failed").catch(() => undefined);
+      console.error(`✗ ${name}\n  at ${page.url()}\n  ${complaints.join("\n  ")}`);
+      throw error;
+    }
+    console.log(`✓ ${name} (${Date.now() - start} ms)`);
+  };
+}
+
+/** Make an account and arrive at the data sets. */
+export async function signUp(page, name) {
+  await page.goto(`${BASE_URL}/sign-up`);
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("E-mail").fill(`${name.toLowerCase()}-${Date.now()}@example.org`);
+  await page.getByLabel("Password").fill("a long enough password");
+  await page.getByRole("button", { name: "Make account" }).click();
+  await page.getByRole("heading", { name: "Data sets", exact: true }).waitFor();
+}

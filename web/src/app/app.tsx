@@ -1,0 +1,64 @@
+import { RouterProvider } from "@tanstack/react-router";
+import { useEffect, useMemo } from "react";
+import { Provider } from "urql";
+import { Loading, Note } from "@/components/layout";
+import { Button } from "@/components/ui";
+import { UploadContext } from "@/features/datasets/upload/context";
+import { UploadManager } from "@/features/datasets/upload/manager";
+import { createApi } from "@/lib/client";
+import { createLive, LiveContext } from "@/lib/live";
+import { restore, type Session, session } from "@/lib/session";
+import { useStore } from "@/lib/store";
+import { router } from "./router";
+
+/** Everything that belongs to one signed-in user: thrown away as a whole at sign-out. */
+function open(userId: string) {
+  const api = createApi();
+  const live = createLive(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`);
+  const uploads = new UploadManager(api, userId);
+  return {
+    api,
+    live,
+    uploads,
+    close: () => {
+      uploads.stop();
+      live.close();
+    },
+  };
+}
+
+export function App() {
+  const current = useStore(session);
+  if (current.status === "starting") return <Loading what="Opening Karyaksham" />;
+  if (current.status === "unreachable") return <Unreachable />;
+  return <Opened key={current.status === "signedIn" ? current.user.id : ""} current={current} />;
+}
+
+function Opened({ current }: { current: Extract<Session, { status: "signedIn" | "anonymous" }> }) {
+  const userId = current.status === "signedIn" ? current.user.id : "";
+  const parts = useMemo(() => open(userId), [userId]);
+  useEffect(() => () => parts.close(), [parts]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: who is signed in decides which pages may be seen
+  useEffect(() => void router.invalidate(), [current.status]);
+  return (
+    <Provider value={parts.api}>
+      <LiveContext value={parts.live}>
+        <UploadContext value={parts.uploads}>
+          <RouterProvider router={router} />
+        </UploadContext>
+      </LiveContext>
+    </Provider>
+  );
+}
+
+function Unreachable() {
+  return (
+    <main className="mx-auto mt-24 max-w-lg p-4">
+      <Note tone="bad" title="The service does not answer." hint="It may be starting, or the connection is down.">
+        <div className="mt-2">
+          <Button onClick={restore}>Try again</Button>
+        </div>
+      </Note>
+    </main>
+  );
+}

@@ -1,0 +1,22 @@
+import { type ReactNode, useEffect } from "react";
+
+/** The page around the two forms. */
+export function AuthFrame({ title, children }: { title: string; children: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} · Karyaksham`;
+  }, [title]);
+  return (
+    <main className="grid min-h-dvh place-items-center p-4">
+      <div className="grid w-full max-w-sm gap-5 rounded-2xl border border-line bg-surface p-7">
+        <div className="grid gap-1">
+          <p className="flex items-center gap-2 font-semibold text-accent">
+            <img src="/favicon.svg" alt="" className="size-6" /> Karyaksham
+          </p>
+          <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>
+          <p className="text-muted">Files too big for a laptop: upload, say what should happen, get the result.</p>
+        </div>
+        {children}
+      </div>
+    </main>
+  );
+}

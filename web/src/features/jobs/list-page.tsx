@@ -1,0 +1,148 @@
+import { Link } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { Ago, Progress } from "@/components/data";
+import { Empty, Failed, Loading, PageHeader, Panel } from "@/components/layout";
+import { Button, buttonClass, classes } from "@/components/ui";
+import { type JobRowFragment, type JobStatus, JobsChangedDocument, JobsDocument } from "@/gql/graphql";
+import { count, duration, secondsBetween } from "@/lib/format";
+import { useLive, useSubscription } from "@/lib/live";
+import { usePages } from "@/lib/paging";
+import { useStore } from "@/lib/store";
+import { mergeJobs, newer } from "./merge";
+import { JobBadge } from "./status";
+
+const FILTERS: { name: string; statuses: JobStatus[] | null }[] = [
+  { name: "All", statuses: null },
+  { name: "Under way", statuses: ["PENDING", "RUNNING"] },
+  { name: "Succeeded", statuses: ["SUCCEEDED"] },
+  { name: "Failed", statuses: ["FAILED"] },
+  { name: "Cancelled", statuses: ["CANCELLED"] },
+];
+
+/** Jobs that changed since the page was opened, by id. */
+function useLiveJobs(): ReadonlyMap<string, JobRowFragment> {
+  const [jobs, setJobs] = useState<ReadonlyMap<string, JobRowFragment>>(new Map());
+  useSubscription(JobsChangedDocument, {}, ({ jobsChanged }) =>
+    setJobs((before) => {
+      const known = before.get(jobsChanged.id);
+      return new Map(before).set(jobsChanged.id, known ? newer(known, jobsChanged) : jobsChanged);
+    }),
+  );
+  return jobs;
+}
+
+export function JobsPage() {
+  const [filter, setFilter] = useState(0);
+  const statuses = FILTERS[filter]?.statuses ?? null;
+  const list = usePages(JobsDocument, { first: 50, status: statuses }, (data) => data.jobs);
+  const live = useLiveJobs();
+  const items = list.items && mergeJobs(list.items, live, statuses);
+
+  // what happened while the connection was lost is read again
+  const generation = useStore(useLive().generation);
+  const latest = useRef(list.reload);
+  latest.current = list.reload;
+  useEffect(() => {
+    if (generation > 1) latest.current();
+  }, [generation]);
+
+  return (
+    <>
+      <PageHeader title="Jobs" note="Live: this list follows every change.">
+        <Link
+          to="/pipelines/new"
+          search={{ dataset: undefined, template: undefined }}
+          className={buttonClass("primary")}
+        >
+          New pipeline
+        </Link>
+      </PageHeader>
+      <fieldset className="mb-4 flex flex-wrap gap-1">
+        <legend className="sr-only">Show jobs</legend>
+        {FILTERS.map(({ name }, index) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={index === filter}
+            onClick={() => setFilter(index)}
+            className={classes(
+              "rounded-full border px-3 py-1 text-sm font-medium",
+              index === filter ? "border-accent bg-tint text-accent-strong" : "border-line bg-surface hover:bg-raised",
+            )}
+          >
+            {name}
+          </button>
+        ))}
+      </fieldset>
+      {list.error && <Failed error={list.error} retry={list.reload} />}
+      {items === null && list.loading && <Loading what="Loading jobs" />}
+      {items?.length === 0 && (
+        <Empty title={statuses ? "No such jobs" : "No jobs yet"}>
+          <p>
+            {statuses ? "Choose another filter above." : "Open a data set, say what should happen to it, and run it."}
+          </p>
+        </Empty>
+      )}
+      {items && items.length > 0 && (
+        <Panel className="overflow-x-auto !p-0">
+          <Table items={items} />
+        </Panel>
+      )}
+      {list.hasMore && (
+        <div className="mt-4 text-center">
+          <Button onClick={list.more} busy={list.loading}>
+            Show more
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Table({ items }: { items: readonly JobRowFragment[] }) {
+  return (
+    <table className="w-full text-left">
+      <thead className="text-sm text-muted">
+        <tr>
+          {["Job", "Status", "Progress", "Rows out", "Took", "Started"].map((name) => (
+            <th
+              key={name}
+              scope="col"
+              className={classes("px-4 py-2 font-medium", name === "Rows out" && "text-right")}
+            >
+              {name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {items.map((job) => (
+          <tr key={job.id} className="border-t border-line hover:bg-raised">
+            <td className="max-w-72 truncate px-4 py-2.5">
+              <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium text-accent hover:underline">
+                {job.name}
+              </Link>
+            </td>
+            <td className="px-4 py-2.5 whitespace-nowrap">
+              <JobBadge job={job} />
+            </td>
+            <td className="w-40 px-4 py-2.5">
+              {job.status === "RUNNING" ? (
+                <Progress value={job.progress?.fraction ?? null} label={`Progress of ${job.name}`} />
+              ) : (
+                <span className="line-clamp-1 text-sm text-muted">{job.error?.message ?? ""}</span>
+              )}
+            </td>
+            <td className="px-4 py-2.5 text-right tabular-nums">{count(job.progress?.rowsOut)}</td>
+            <td className="px-4 py-2.5 whitespace-nowrap tabular-nums">
+              {job.startedAt && job.finishedAt ? duration(secondsBetween(job.startedAt, job.finishedAt)) : "–"}
+            </td>
+            <td className="px-4 py-2.5 whitespace-nowrap text-muted">
+              <Ago time={job.createdAt} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

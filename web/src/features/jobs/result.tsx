@@ -1,0 +1,134 @@
+import { useEffect, useState } from "react";
+import { useQuery } from "urql";
+import { Code, CopyButton, Grid } from "@/components/data";
+import { Failed, Loading, Note, Panel } from "@/components/layout";
+import { buttonClass, classes } from "@/components/ui";
+import { JobPreviewDocument, JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
+import { bytes, count, plural } from "@/lib/format";
+import { fromCombined } from "@/lib/refusal";
+
+type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
+
+/** Links and tickets run out: read again this long before, in milliseconds. */
+const MARGIN = 120_000;
+
+export function JobResult({ id, name }: { id: string; name: string }) {
+  const [{ data, error }, again] = useQuery({
+    query: JobResultViewDocument,
+    variables: { id },
+    requestPolicy: "network-only",
+  });
+  const result = data?.job?.result;
+  const expiresAt = result?.files[0]?.expiresAt;
+  useEffect(() => {
+    if (!expiresAt) return;
+    const wait = Math.max(Date.parse(expiresAt) - Date.now() - MARGIN, 30_000);
+    const timer = setTimeout(() => again({ requestPolicy: "network-only" }), wait);
+    return () => clearTimeout(timer);
+  }, [expiresAt, again]);
+  if (error && !result)
+    return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
+  if (!result) return <Loading what="Loading the result" />;
+  return (
+    <>
+      <Files result={result} />
+      <Preview id={id} name={name} schema={result.schema} />
+      {result.flight && <Snippets flight={result.flight} />}
+    </>
+  );
+}
+
+function Files({ result }: { result: Result }) {
+  return (
+    <Panel
+      title="Result"
+      actions={<span className="text-muted">{`${plural(result.rows, "row")} · ${bytes(result.sizeBytes)}`}</span>}
+    >
+      <ul className="divide-y divide-line">
+        {result.files.map((file) => (
+          <li key={file.name} className="flex flex-wrap items-center justify-between gap-2 py-2">
+            <span className="min-w-0 break-words">
+              <span className="font-medium">{file.name}</span>{" "}
+              <span className="text-muted">
+                {file.format} · {bytes(file.sizeBytes)}
+                {file.rows != null && ` · ${plural(file.rows, "row")}`}
+              </span>
+            </span>
+            <a href={file.url} download className={buttonClass("primary", true)} aria-label={`Download ${file.name}`}>
+              Download
+            </a>
+          </li>
+        ))}
+      </ul>
+      {result.rejects && (
+        <div className="mt-3">
+          <Note
+            tone="warn"
+            title={`${plural(result.rejects.rows, "row")} could not be used and ${result.rejects.rows === 1 ? "was" : "were"} set aside.`}
+            hint="The list says line, column, reason and the raw text of each."
+          >
+            <div className="mt-1">
+              <a href={result.rejects.url} download className={buttonClass("secondary", true)}>
+                Download {count(result.rejects.rows)} rejected
+              </a>
+            </div>
+          </Note>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Preview({ id, name, schema }: { id: string; name: string; schema: Result["schema"] }) {
+  const [{ data, error }, again] = useQuery({ query: JobPreviewDocument, variables: { id } });
+  const preview = data?.job?.result?.preview;
+  return (
+    <Panel title="First rows">
+      {error && !preview ? (
+        <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
+      ) : preview ? (
+        <Grid
+          columns={preview.columns}
+          rows={preview.rows}
+          types={new Map(schema.map((column) => [column.name, column.type]))}
+          caption={`First rows of the result of ${name}`}
+        />
+      ) : (
+        <Loading what="Reading the first rows" />
+      )}
+    </Panel>
+  );
+}
+
+const LIBRARIES = ["polars", "pandas", "duckdb"] as const;
+
+function Snippets({ flight }: { flight: NonNullable<Result["flight"]> }) {
+  const [library, setLibrary] = useState<(typeof LIBRARIES)[number]>("polars");
+  const code = flight.snippets[library];
+  return (
+    <Panel title="Load it in Python, over Arrow Flight" actions={<CopyButton text={code} />}>
+      <fieldset className="mb-2 flex gap-1">
+        <legend className="sr-only">Library</legend>
+        {LIBRARIES.map((each) => (
+          <button
+            key={each}
+            type="button"
+            aria-pressed={each === library}
+            onClick={() => setLibrary(each)}
+            className={classes(
+              "rounded-lg px-3 py-1 text-sm font-medium",
+              each === library ? "bg-tint text-accent-strong" : "hover:bg-raised",
+            )}
+          >
+            {each}
+          </button>
+        ))}
+      </fieldset>
+      <Code>{code}</Code>
+      <p className="mt-2 text-sm text-muted">
+        The code carries a ticket that lets whoever has it read this result for about an hour. The server is{" "}
+        {flight.location}.
+      </p>
+    </Panel>
+  );
+}

@@ -1,0 +1,151 @@
+import { Link } from "@tanstack/react-router";
+import { type Dispatch, useState } from "react";
+import { Confirm } from "@/components/confirm";
+import { Note, PageHeader, Panel } from "@/components/layout";
+import { Button, Select, TextArea, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
+import type { EditorEvent, EditorState } from "./editor-state";
+import { Problems } from "./problems";
+import { FORMATS, problemsOf } from "./spec";
+import { Steps } from "./steps";
+import { TemplateChoice } from "./template-choice";
+import { TryOut } from "./try-out";
+import type { Choice } from "./types";
+import { type EditorProps, useEditor } from "./use-editor";
+
+export function Editor(props: EditorProps) {
+  const editor = useEditor(props);
+  const { state, dispatch, saved, main, missing, check, busy, blocked } = editor;
+  const [json, setJson] = useState(false);
+  const note = saved.version
+    ? `Version ${saved.version}${editor.dirty ? ", changed since" : ""}`
+    : "Say what should happen to a data set, step by step.";
+  return (
+    <>
+      <PageHeader title={saved.id ? saved.name : "New pipeline"} note={note}>
+        {saved.id && <Confirm label="Delete" question="Really delete?" act={editor.remove} />}
+        <Button onClick={editor.save} busy={busy === "save"} disabled={blocked || !editor.dirty}>
+          Save
+        </Button>
+        <Button variant="primary" onClick={editor.run} busy={busy === "run"} disabled={blocked || missing.length > 0}>
+          Run
+        </Button>
+      </PageHeader>
+      <div className="grid grid-cols-1 gap-4">
+        {editor.error && <Note tone="bad" title={<Words text={editor.error} />} />}
+        {!saved.id && state.spec.steps.length === 0 && (
+          <TemplateChoice
+            schema={main?.schema ?? null}
+            choose={(title, spec) => {
+              dispatch({ type: "spec", spec });
+              if (!state.name) dispatch({ type: "name", name: title });
+            }}
+          />
+        )}
+        <Panel>
+          <div className="grid gap-4 sm:grid-cols-3">
+            <TextField
+              label="Name of the pipeline"
+              value={state.name}
+              placeholder="Orders of India"
+              onChange={(event) => dispatch({ type: "name", name: event.target.value })}
+            />
+            {editor.names.map((name) => (
+              <DatasetSelect
+                key={name}
+                name={name}
+                choices={props.choices}
+                value={editor.inputs[name] ?? ""}
+                choose={(id) => editor.bind(name, id)}
+              />
+            ))}
+            <Select
+              label="Format of the result"
+              value={String(state.spec.output.format ?? "parquet")}
+              onChange={(event) => dispatch({ type: "output", output: { format: event.target.value } })}
+            >
+              {FORMATS.map((format) => (
+                <option key={format}>{format}</option>
+              ))}
+            </Select>
+          </div>
+        </Panel>
+        <div className="flex items-center justify-between gap-2">
+          <h2 className="text-lg font-semibold">Steps</h2>
+          <Button small aria-pressed={json} onClick={() => setJson(!json)}>
+            {json ? "Show forms" : "Edit as JSON"}
+          </Button>
+        </div>
+        {json ? (
+          <JsonView state={state} dispatch={dispatch} />
+        ) : (
+          <Steps state={state} schema={main?.schema ?? null} problems={check.problems} dispatch={dispatch} />
+        )}
+        <Problems problems={json ? check.problems : problemsOf(check.problems, null)} />
+        {check.error && (
+          <Note tone="bad" title="The pipeline cannot be checked as it is." hint={<Words text={check.error} />} />
+        )}
+        <p role="status" className="text-sm text-muted">
+          {!check.error && summary(check.checked, check.problems.length, missing)}
+        </p>
+        {missing.length === 0 && <TryOut spec={state.spec} inputs={editor.inputs} disabled={blocked} />}
+      </div>
+    </>
+  );
+}
+
+function summary(checked: boolean, problems: number, missing: readonly string[]): string {
+  if (!checked) return "Checking…";
+  if (problems > 0) return problems === 1 ? "One problem to mend." : `${problems} problems to mend.`;
+  if (missing.length > 0) return "Choose a data set to run it on.";
+  return "Checked: it can run.";
+}
+
+interface SelectProps {
+  name: string;
+  choices: readonly Choice[];
+  value: string;
+  choose: (id: string) => void;
+}
+
+function DatasetSelect({ name, choices, value, choose }: SelectProps) {
+  const none = choices.length === 0 && (
+    <Link to="/datasets" className="text-accent underline">
+      Upload a data set first.
+    </Link>
+  );
+  return (
+    <Select
+      label={name === "input" ? "Data set" : `Data set “${name}”`}
+      hint={none || undefined}
+      value={value}
+      onChange={(event) => choose(event.target.value)}
+    >
+      <option value="">Choose…</option>
+      {choices.map((choice) => (
+        <option key={choice.id} value={choice.id} disabled={choice.status !== "READY"}>
+          {choice.name}
+          {choice.status === "FAILED" && " (cannot be read)"}
+          {choice.status === "INSPECTING" && " (being inspected)"}
+        </option>
+      ))}
+    </Select>
+  );
+}
+
+function JsonView({ state, dispatch }: { state: EditorState; dispatch: Dispatch<EditorEvent> }) {
+  const [text, setText] = useState(() => state.draft?.text ?? JSON.stringify(state.spec, null, 2));
+  return (
+    <TextArea
+      label="Specification"
+      className="min-h-96 font-mono text-sm"
+      spellCheck={false}
+      value={text}
+      error={state.draft?.error}
+      onChange={(event) => {
+        setText(event.target.value);
+        dispatch({ type: "json", text: event.target.value });
+      }}
+    />
+  );
+}

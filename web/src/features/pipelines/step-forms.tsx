@@ -1,0 +1,188 @@
+import { useState } from "react";
+import { Button, Select, TextArea, TextField } from "@/components/ui";
+import { ColumnChoice, ColumnField } from "./column-fields";
+import { andAlso, type ColumnInfo, identifier, literal, texts } from "./spec";
+
+export interface StepFormProps {
+  settings: Record<string, unknown>;
+  columns: readonly ColumnInfo[] | null;
+  change: (settings: Record<string, unknown>) => void;
+}
+
+const OPERATORS = ["=", "<>", ">", ">=", "<", "<=", "contains", "is null", "is not null"];
+
+function condition(column: ColumnInfo, operator: string, value: string): string {
+  const name = identifier(column.name);
+  if (operator.startsWith("is ")) return `${name} ${operator.toUpperCase()}`;
+  if (operator === "contains") return `${name} LIKE ${literal(`%${value}%`, "utf8")}`;
+  return `${name} ${operator} ${literal(value, column.type)}`;
+}
+
+export function FilterForm({ settings, columns, change }: StepFormProps) {
+  const where = String(settings.where ?? "");
+  return (
+    <div className="grid grid-cols-1 gap-3">
+      <TextArea
+        label="Keep rows where"
+        hint="An SQL expression, such as country = 'India' AND amount > 100"
+        rows={2}
+        className="font-mono"
+        spellCheck={false}
+        value={where}
+        onChange={(event) => change({ ...settings, where: event.target.value })}
+      />
+      {columns && columns.length > 0 && (
+        <ConditionMaker columns={columns} add={(text) => change({ ...settings, where: andAlso(where, text) })} />
+      )}
+    </div>
+  );
+}
+
+/** Makes a condition for people who would rather not write SQL. */
+function ConditionMaker({ columns, add }: { columns: readonly ColumnInfo[]; add: (text: string) => void }) {
+  const [chosen, setChosen] = useState("");
+  const [operator, setOperator] = useState("=");
+  const [value, setValue] = useState("");
+  const column = columns.find((each) => each.name === chosen) ?? columns[0];
+  if (!column) return null;
+  return (
+    <div className="grid items-end gap-2 sm:grid-cols-[2fr_1fr_2fr_auto]">
+      <Select label="Column" value={column.name} onChange={(event) => setChosen(event.target.value)}>
+        {columns.map(({ name }) => (
+          <option key={name}>{name}</option>
+        ))}
+      </Select>
+      <Select label="Is" value={operator} onChange={(event) => setOperator(event.target.value)}>
+        {OPERATORS.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </Select>
+      <TextField
+        label="Value"
+        value={value}
+        disabled={operator.startsWith("is ")}
+        onChange={(event) => setValue(event.target.value)}
+      />
+      <Button onClick={() => add(condition(column, operator, value))}>Add condition</Button>
+    </div>
+  );
+}
+
+export function SelectForm({ settings, columns, change }: StepFormProps) {
+  return (
+    <ColumnChoice
+      legend="Columns to keep, in the order you choose them"
+      columns={columns}
+      chosen={texts(settings.columns)}
+      change={(names) => change({ ...settings, columns: names })}
+    />
+  );
+}
+
+interface Aggregate {
+  name: string;
+  expr: string;
+}
+
+export function AggregateForm({ settings, columns, change }: StepFormProps) {
+  const aggregates = (Array.isArray(settings.aggregates) ? settings.aggregates : []) as Aggregate[];
+  const set = (next: Aggregate[]) => change({ ...settings, aggregates: next });
+  return (
+    <div className="grid grid-cols-1 gap-3">
+      <ColumnChoice
+        legend="Group by"
+        columns={columns}
+        chosen={texts(settings.groupBy)}
+        change={(groupBy) => change({ ...settings, groupBy })}
+      />
+      <div className="grid gap-2">
+        {aggregates.map((aggregate, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: rows are edited in place and have no identity of their own
+          <div key={index} className="grid items-end gap-2 sm:grid-cols-[1fr_2fr_auto]">
+            <TextField
+              label="Name"
+              value={aggregate.name}
+              onChange={(event) => set(aggregates.with(index, { ...aggregate, name: event.target.value }))}
+            />
+            <TextField
+              label="Expression"
+              className="font-mono"
+              placeholder="sum(amount)"
+              value={aggregate.expr}
+              onChange={(event) => set(aggregates.with(index, { ...aggregate, expr: event.target.value }))}
+            />
+            <Button
+              variant="ghost"
+              aria-label={`Remove ${aggregate.name || "aggregate"}`}
+              onClick={() => set(aggregates.toSpliced(index, 1))}
+            >
+              Remove
+            </Button>
+          </div>
+        ))}
+        <div>
+          <Button small onClick={() => set([...aggregates, { name: "", expr: "" }])}>
+            Add a figure
+          </Button>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface SortKey {
+  column: string;
+  descending?: boolean;
+}
+
+export function SortForm({ settings, columns, change }: StepFormProps) {
+  const by = (Array.isArray(settings.by) ? settings.by : []) as SortKey[];
+  const set = (next: SortKey[]) => change({ ...settings, by: next });
+  return (
+    <div className="grid gap-2">
+      {by.map((key, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: rows are edited in place and have no identity of their own
+        <div key={index} className="grid items-end gap-2 sm:grid-cols-[2fr_1fr_auto]">
+          <ColumnField
+            columns={columns}
+            value={key.column}
+            change={(column) => set(by.with(index, { ...key, column }))}
+          />
+          <Select
+            label="Order"
+            value={key.descending ? "descending" : "ascending"}
+            onChange={(event) => set(by.with(index, { ...key, descending: event.target.value === "descending" }))}
+          >
+            <option value="ascending">smallest first</option>
+            <option value="descending">largest first</option>
+          </Select>
+          <Button
+            variant="ghost"
+            aria-label={`Remove ${key.column || "column"}`}
+            onClick={() => set(by.toSpliced(index, 1))}
+          >
+            Remove
+          </Button>
+        </div>
+      ))}
+      <div>
+        <Button small onClick={() => set([...by, { column: columns?.[0]?.name ?? "" }])}>
+          Add a column
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+export function LimitForm({ settings, change }: StepFormProps) {
+  return (
+    <TextField
+      label="Keep this many rows"
+      type="number"
+      min={0}
+      className="max-w-40"
+      value={String(settings.rows ?? "")}
+      onChange={(event) => change({ ...settings, rows: Number(event.target.value) })}
+    />
+  );
+}

@@ -1,0 +1,50 @@
+import type { Dispatch } from "react";
+import { Button } from "@/components/ui";
+import type { EditorEvent, EditorState } from "./editor-state";
+import { type ColumnInfo, columnsAt, type PipelineProblem, problemsOf } from "./spec";
+import { FORMS, StepCard } from "./step-card";
+
+interface Props {
+  state: EditorState;
+  schema: readonly ColumnInfo[] | null;
+  problems: readonly PipelineProblem[];
+  dispatch: Dispatch<EditorEvent>;
+}
+
+/** The steps in order, and buttons to add one. */
+export function Steps({ state, schema, problems, dispatch }: Props) {
+  const { spec, keys } = state;
+  return (
+    <div className="grid grid-cols-1 gap-3">
+      {spec.steps.length === 0 && (
+        <p className="text-muted">No steps: the data set is converted to the format chosen above.</p>
+      )}
+      <ol className="grid gap-3">
+        {spec.steps.map((step, index) => (
+          <StepCard
+            key={keys[index]}
+            step={step}
+            number={index + 1}
+            last={index === spec.steps.length - 1}
+            columns={columnsAt(spec, schema, index)}
+            problems={problemsOf(problems, index)}
+            change={(next) => dispatch({ type: "step", index, step: next })}
+            move={(by) => dispatch({ type: "move", index, by })}
+            remove={() => dispatch({ type: "remove", index })}
+          />
+        ))}
+      </ol>
+      <fieldset className="flex flex-wrap items-center gap-2">
+        <legend className="sr-only">Add a step</legend>
+        <span aria-hidden="true" className="text-sm text-muted">
+          Add a step:
+        </span>
+        {Object.entries(FORMS).map(([kind, { title }]) => (
+          <Button key={kind} small onClick={() => dispatch({ type: "add", kind })}>
+            {title}
+          </Button>
+        ))}
+      </fieldset>
+    </div>
+  );
+}

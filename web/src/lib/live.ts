@@ -1,0 +1,121 @@
+/** Subscriptions over one WebSocket (graphql-transport-ws) that outlive lost connections and expired tokens. */
+
+import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import { stringifyDocument } from "@urql/core";
+import { createClient, type Client as SocketClient } from "graphql-ws";
+import { createContext, useContext, useEffect, useRef } from "react";
+import { freshToken } from "./session";
+import { Store } from "./store";
+
+export type Connection = "idle" | "connecting" | "live" | "lost";
+
+export interface Live {
+  connection: Store<Connection>;
+  /** Counts connections: what was read before the newest one may have gaps. */
+  generation: Store<number>;
+  subscribe<D, V>(document: TypedDocumentNode<D, V>, variables: V, sink: LiveSink<D>): () => void;
+  close(): void;
+}
+
+export interface LiveSink<D> {
+  next(data: D): void;
+  /** The server has said everything. */
+  end?(): void;
+}
+
+/** First wait after an error that ended a subscription, and the longest, in milliseconds. */
+const AGAIN = 2000;
+const AGAIN_MOST = 60_000;
+
+export function createLive(url: string): Live {
+  const connection = new Store<Connection>("idle");
+  const generation = new Store(0);
+  const socket: SocketClient = createClient({
+    url,
+    lazy: true,
+    lazyCloseTimeout: 5000,
+    keepAlive: 12_000,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry: () => true,
+    retryWait: (retries) => pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)),
+    connectionParams: async () => ({ authorization: `Bearer ${await freshToken()}` }),
+    on: {
+      connecting: () => connection.set(connection.get() === "lost" ? "lost" : "connecting"),
+      connected: () => {
+        connection.set("live");
+        generation.set(generation.get() + 1);
+      },
+      closed: (event) =>
+        connection.set((event as CloseEvent).wasClean && (event as CloseEvent).code === 1000 ? "idle" : "lost"),
+    },
+  });
+  return {
+    connection,
+    generation,
+    close: () => void socket.dispose(),
+    subscribe: (document, variables, sink) => follow(socket, stringifyDocument(document), variables, sink),
+  };
+}
+
+/** One subscription; begun again after an error that ended it (Redis away for a moment). */
+function follow<D, V>(socket: SocketClient, query: string, variables: V, sink: LiveSink<D>): () => void {
+  let stopped = false;
+  let stop = () => {};
+  let wait = AGAIN;
+  const begin = () => {
+    let failed = false;
+    const again = () => {
+      if (stopped || failed) return;
+      failed = true;
+      setTimeout(() => !stopped && begin(), wait);
+      wait = Math.min(wait * 2, AGAIN_MOST);
+    };
+    stop = socket.subscribe<D>(
+      { query, variables: variables as Record<string, unknown> },
+      {
+        next: (result) => {
+          if (result.errors) return again();
+          wait = AGAIN;
+          if (result.data && !stopped) sink.next(result.data);
+        },
+        error: again,
+        complete: () => {
+          if (!stopped && !failed) sink.end?.();
+        },
+      },
+    );
+  };
+  begin();
+  return () => {
+    stopped = true;
+    stop();
+  };
+}
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+export const LiveContext = createContext<Live | null>(null);
+
+export function useLive(): Live {
+  const live = useContext(LiveContext);
+  if (!live) throw new Error("useLive needs a LiveContext");
+  return live;
+}
+
+/** Call `next` for each event while the component is mounted and `variables` is not null. */
+export function useSubscription<D, V>(
+  document: TypedDocumentNode<D, V>,
+  variables: V | null,
+  next: (data: D) => void,
+): void {
+  const live = useLive();
+  const latest = useRef(next);
+  useEffect(() => {
+    latest.current = next;
+  });
+  const key = variables === null ? null : JSON.stringify(variables);
+  useEffect(() => {
+    if (key === null) return;
+    return live.subscribe(document, JSON.parse(key) as V, { next: (data) => latest.current(data) });
+  }, [live, document, key]);
+}

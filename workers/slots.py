@@ -1,0 +1,100 @@
+"""The slots of a worker: how many attempts it runs at once, and what fills a slot that becomes free."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from graph.core.errors import ServiceUnavailable
+from graph.jobs.leases import Assignment, Leases
+from workers.tasks.run_job import JobRunner
+
+log = structlog.get_logger(__name__)
+
+Taken = Literal["taken", "nothing", "full"]
+
+
+class Slots:
+    """Claims jobs for free slots and runs them.
+
+    A bell names a job; a slot that becomes free takes the job that has waited longest, straight from PostgreSQL, so a
+    full queue is worked off without another bell, and a lost bell costs a sweep's interval at most.
+    """
+
+    def __init__(self, size: int, leases: Leases, runner: JobRunner, worker_id: str) -> None:
+        self.size = size
+        self._free = size
+        self._leases = leases
+        self._runner = runner
+        self._worker_id = worker_id
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = True
+        self._claims: set[asyncio.Task[Assignment | None]] = set()
+
+    @property
+    def free(self) -> int:
+        """Slots that may take a job now."""
+        return self._free if self._open else 0
+
+    @property
+    def running(self) -> int:
+        """Attempts in progress."""
+        return len(self._tasks)
+
+    async def offer(self, job_id: UUID | None = None) -> Taken:
+        """Claim this job, or the one that has waited longest, if a slot is free."""
+        if self.free == 0:
+            return "full"
+        self._free -= 1  # before the first await: two bells never share a slot
+        work: Assignment | None = None
+        claim = asyncio.create_task(self._leases.claim(self._worker_id, job_id))
+        self._claims.add(claim)
+        claim.add_done_callback(self._claims.discard)
+        try:
+            work = await claim
+        finally:
+            if work is None:
+                self._free += 1
+        if work is None:
+            return "nothing"
+        task = asyncio.create_task(self._run(work), name=f"job-{work.job_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return "taken"
+
+    async def fill(self) -> None:
+        """Take waiting jobs until no slot is free or no job waits."""
+        while await self.offer() == "taken":
+            pass
+
+    async def _run(self, work: Assignment) -> None:
+        try:
+            await self._runner.run(work)
+        except Exception:
+            # the end of the attempt could not be written either: its lease runs out, and a sweeper takes the job
+            log.exception("attempt_broke", job_id=str(work.job_id))
+        finally:
+            self._free += 1
+        try:
+            await self.offer()
+        except ServiceUnavailable as error:
+            log.warning("claim_failed", error=str(error))
+
+    async def close(self, grace_seconds: float) -> None:
+        """Take nothing more; let the attempts finish within the grace period, then hand their jobs back."""
+        self._open = False
+        if self._claims:  # what is being claimed now is run or handed back too
+            await asyncio.wait(self._claims)
+            await asyncio.sleep(0)
+        if self._tasks:
+            log.info("draining", running=self.running, grace_seconds=grace_seconds)
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        if self._tasks:
+            self._runner.drain()
+            await asyncio.wait(self._tasks, timeout=5)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

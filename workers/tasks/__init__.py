@@ -1,0 +1,1 @@
+"""What a worker does: run jobs, inspect data sets, sweep, purge."""

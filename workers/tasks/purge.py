@@ -1,0 +1,35 @@
+"""The purge: objects that no published row points to, uploads that nobody finished, rings that got lost."""
+
+from __future__ import annotations
+
+import structlog
+
+from graph.datasets.service import DatasetService
+from graph.jobs.leases import Leases
+from graph.uploads.service import UploadService
+
+log = structlog.get_logger(__name__)
+
+
+class Purger:
+    """Clears what failed attempts, deleted jobs and data sets, and abandoned uploads left in storage."""
+
+    def __init__(self, leases: Leases, datasets: DatasetService, uploads: UploadService) -> None:
+        self._leases = leases
+        self._datasets = datasets
+        self._uploads = uploads
+
+    async def purge(self) -> None:
+        """Do one round."""
+        counts = {
+            "attempts": await self._leases.clear_lost_attempts(),
+            "jobs": await self._leases.clear_deleted_jobs(),
+            "datasets": await self._datasets.purge_deleted(),
+            "uploads": await self._uploads.sweep(),
+        }
+        if any(counts.values()):
+            log.info("purged", **counts)
+
+    async def ring_again(self) -> None:
+        """Ring for data sets that have waited too long for their inspection."""
+        await self._datasets.ring_stuck()
