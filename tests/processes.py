@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ops.local.datadir import process_start
 
+# Seconds that a wait may take before a test gives up. No test measures time: a loaded machine is slow, not wrong.
+PATIENCE = 150.0
+
 
 def descendants(pid: int) -> set[int]:
     """Process ids below a process."""
@@ -24,7 +27,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def wait_gone(pids: set[int], seconds: float = 20) -> set[int]:
+def wait_gone(pids: set[int], seconds: float = PATIENCE) -> set[int]:
     """The processes that are still there after a while."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -19,6 +19,8 @@ import httpx
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from tests.processes import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT_TYPE = "application/x-karyaksham"
 REGISTER = """mutation($i: RegisterInput!) { register(input: $i) {
@@ -61,7 +63,7 @@ class Account:
     email: str = ""
     password: str = ""
     id: str = ""
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -123,7 +125,7 @@ class Account:
             assert state["status"] == "READY", state
         return dataset
 
-    def wait_dataset(self, dataset: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_dataset(self, dataset: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return the data set when its inspection has ended, READY or FAILED."""
         return self._poll(DATASET, "dataset", dataset, lambda state: state["status"] != "INSPECTING", seconds)
 
@@ -135,7 +137,7 @@ class Account:
         answer = self.gql(RUN_JOB, {"i": variables})
         return str(answer["runJob"]["job"]["id"])
 
-    def wait_job(self, job: str, seconds: float = 120) -> dict[str, Any]:
+    def wait_job(self, job: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return the job when it has ended, whichever way."""
         return self._poll(JOB, "job", job, lambda state: state["status"] in ENDED, seconds)
 
@@ -145,7 +147,7 @@ class Account:
         assert state["status"] == "SUCCEEDED", state
         return state
 
-    def watch(self, document: str, variables: Mapping[str, Any], seconds: float = 60) -> Iterator[Any]:
+    def watch(self, document: str, variables: Mapping[str, Any], seconds: float = PATIENCE) -> Iterator[Any]:
         """Yield the values of a subscription over WebSocket until it completes; `Refused` for its errors."""
         url = self.graphql_url.replace("http", "ws", 1)
         with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
@@ -165,7 +167,7 @@ class Account:
 
     def download(self, job: Mapping[str, Any], number: int = 0) -> bytes:
         """Return one file of a result, by its presigned URL."""
-        answer = httpx.get(job["result"]["files"][number]["url"], timeout=60)
+        answer = httpx.get(job["result"]["files"][number]["url"], timeout=PATIENCE)
         answer.raise_for_status()
         return answer.content
 
@@ -205,7 +207,7 @@ def running(command: Sequence[str], ready_file: Path, log: Path, **options: Any)
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **({"env": clean_environment()} | options))
         try:
-            deadline = time.monotonic() + 170
+            deadline = time.monotonic() + PATIENCE
             while not ready_file.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{command} did not start:\n{log.read_text()[-4000:]}")
@@ -214,7 +216,7 @@ def running(command: Sequence[str], ready_file: Path, log: Path, **options: Any)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=60)
+                process.wait(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)

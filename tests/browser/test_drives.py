@@ -27,6 +27,6 @@ def test_a_person_can(drive: str, stack: Stack, tmp_path: Path) -> None:
         "SHOTS": str(tmp_path),
     }
     done = subprocess.run(
-        ["node", f"e2e/{drive}"], cwd=ROOT / "web", env=environment, capture_output=True, text=True, timeout=150
+        ["node", f"e2e/{drive}"], cwd=ROOT / "web", env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}\nscreenshots in {tmp_path}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import engine
+from tests.processes import PATIENCE
 
 Run = Callable[..., dict[str, Any]]
 
@@ -39,7 +40,7 @@ def run(tmp_path: Path) -> Run:
             source = tmp_path / file
             source.write_bytes(data.encode() if isinstance(data, str) else data)
         output = tmp_path / name
-        report = json.loads(engine.submit(request(spec, {"input": source}, output, **options)).wait(60))
+        report = json.loads(engine.submit(request(spec, {"input": source}, output, **options)).wait(PATIENCE))
         return {**report, "path": output}
 
     return call

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import engine
+from tests.processes import PATIENCE
 
 DIALECTS = st.sampled_from([(",", '"'), (";", '"'), ("\t", '"'), ("|", "'"), (",", "'")])
 CELL = st.text(alphabet="ab1 ,;|'\"\té\n€", max_size=8)
@@ -33,7 +34,7 @@ def rows_of(source: Path, declared: dict[str, Any]) -> list[tuple[Any, ...]]:
         "inputs": {"input": {"url": str(source)}},
         "output": {"url": str(output), "overwrite": True},
     }
-    report = json.loads(engine.submit(json.dumps(body)).wait(60))
+    report = json.loads(engine.submit(json.dumps(body)).wait(PATIENCE))
     assert report["rowsRejected"] == 0, report
     table = pq.read_table(output).select([column["name"] for column in declared["columns"]])
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_rows else []

@@ -15,6 +15,7 @@ import pytest
 import engine
 from engine.exceptions import CancelledError
 from tests.engine.conftest import request
+from tests.processes import PATIENCE
 
 ROWS = 3_000_000
 
@@ -76,9 +77,10 @@ def cancelled_after(body: str, wanted: int, out: Path) -> bool:
         time.sleep(0.001)
     handle.cancel()
     try:
-        handle.wait(60)
+        handle.wait(PATIENCE)
     except CancelledError:
         read = handle.progress()["bytesRead"]
+        assert handle.progress()["stage"] == "done"
         assert list(out.iterdir()) == []
         time.sleep(0.1)
         # Threads that were in the middle of a block end after it.
@@ -98,8 +100,8 @@ def test_a_spill_quota_is_a_clear_error(big: Path, tmp_path: Path) -> None:
         spillLimitBytes=20 << 20,
     )
     with pytest.raises(engine.exceptions.ResourcesExhaustedError) as raised:
-        engine.submit(body).wait(120)
+        engine.submit(body).wait(PATIENCE)
     assert raised.value.code == "RESOURCES_EXHAUSTED"
     assert "disk space" in str(raised.value)
     assert "spill limit" in (raised.value.hint or "")
-    assert json.loads(engine.submit(body.replace(str(20 << 20), str(2 << 30))).wait(120))["rowsOut"] == ROWS
+    assert json.loads(engine.submit(body.replace(str(20 << 20), str(2 << 30))).wait(PATIENCE))["rowsOut"] == ROWS

@@ -12,6 +12,7 @@ import yaml
 import engine
 from engine.exceptions import EngineError
 from tests.engine.conftest import request
+from tests.processes import PATIENCE
 
 CASES = Path(__file__).parent.parent / "cases"
 
@@ -46,7 +47,7 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
     job = engine.submit(request(spec, inputs, output))
     if "error" in case:
         with pytest.raises(EngineError) as raised:
-            job.wait(60)
+            job.wait(PATIENCE)
         found = {name: getattr(raised.value, name) for name in case["error"]}
         assert found == case["error"], raised.value
         if "problems" in case:
@@ -54,7 +55,7 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
         assert not output.exists()
         assert [path.name for path in tmp_path.iterdir() if "partial" in path.name or "rejects" in path.name] == []
         return
-    report = json.loads(job.wait(60))
+    report = json.loads(job.wait(PATIENCE))
     text = output.read_bytes().decode()
     assert same(text, case["expect"], unordered=case.get("unordered", False)), text
     rejects = Path(f"{output}.rejects.csv")

@@ -16,6 +16,7 @@ from pyarrow import feather
 
 from engine.exceptions import InputError
 from tests.engine.conftest import Run, request
+from tests.processes import PATIENCE
 
 CHILD = """
 import json, resource, sys
@@ -24,7 +25,7 @@ from engine.exceptions import EngineError
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    outcome = json.loads(engine.submit(sys.stdin.read()).wait(100))["rowsOut"]
+    outcome = json.loads(engine.submit(sys.stdin.read()).wait(150))["rowsOut"]
 except EngineError as error:
     outcome = error.code
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -36,7 +37,9 @@ LIMIT = 256 << 20
 def run_alone(spec: dict[str, Any], source: Path, output: Path) -> dict[str, Any]:
     """Run a job under a limit of 256 MB in a process of its own."""
     text = request(spec, {"input": source}, output, memoryLimitBytes=LIMIT, threads=2)
-    done = subprocess.run([sys.executable, "-c", CHILD], input=text, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], input=text, capture_output=True, text=True, timeout=2 * PATIENCE
+    )
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
     return json.loads(done.stdout)
 

@@ -6,7 +6,6 @@ import json
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import engine
-from engine.exceptions import CODES, CancelledError, EngineError, SpecError, StorageError
+from engine.exceptions import CODES, EngineError, SpecError, StorageError
 from tests.engine.conftest import Run, request
 
 
@@ -74,22 +73,6 @@ def test_an_output_folder_that_does_not_exist(run: Run) -> None:
     with pytest.raises(StorageError) as raised:
         run({}, "a\n1\n", "no/such/folder.csv")
     assert raised.value.code == "OUTPUT_NOT_WRITABLE"
-
-
-@pytest.mark.parametrize("steps", [[], [{"sort": {"by": [{"column": "key"}]}}], [{"distinct": {"on": ["key"]}}]])
-def test_cancel_ends_soon_and_leaves_nothing(big: Path, tmp_path: Path, steps: list[object]) -> None:
-    job = engine.submit(request({"steps": steps}, {"input": big}, tmp_path / "out.parquet"))
-    deadline = time.monotonic() + 20
-    while job.progress()["rowsIn"] == 0 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert not job.is_done()
-    job.cancel()
-    started = time.monotonic()
-    with pytest.raises(CancelledError):
-        job.wait(30)
-    assert time.monotonic() - started < 2
-    assert job.progress()["stage"] == "done"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_wait_with_timeout(big: Path, tmp_path: Path) -> None:

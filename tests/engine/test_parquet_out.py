@@ -16,10 +16,13 @@ import pytest
 
 import engine
 from tests.engine.conftest import Run, request
+from tests.processes import PATIENCE
 
 
 def convert(source: Path, out: Path, **output: Any) -> pq.ParquetFile:
-    json.loads(engine.submit(request({"output": {"format": "parquet", **output}}, {"input": source}, out)).wait(60))
+    json.loads(
+        engine.submit(request({"output": {"format": "parquet", **output}}, {"input": source}, out)).wait(PATIENCE)
+    )
     return pq.ParquetFile(out)
 
 

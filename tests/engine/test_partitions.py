@@ -13,6 +13,7 @@ import pytest
 import engine
 from engine.exceptions import EngineError, SpecError, StorageError
 from tests.engine.conftest import request
+from tests.processes import PATIENCE
 
 ORDERS = "id,country,year,amount\n" + "".join(
     f"{n},{['India', 'New Zealand', 'a/b=c', ''][n % 4]},{2020 + n % 3},{n / 4}\n" for n in range(1000)
@@ -26,7 +27,7 @@ def run(tmp_path: Path, output: dict[str, Any], text: str = ORDERS, **options: A
     overwrite = options.pop("overwrite", False)
     body = json.loads(request({"steps": options.pop("steps", []), "output": output}, {"input": source}, tmp_path))
     body["output"] = {"url": f"file://{tmp_path}/out/", "overwrite": overwrite}
-    report: dict[str, Any] = json.loads(engine.submit(json.dumps({**body, **options})).wait(60))
+    report: dict[str, Any] = json.loads(engine.submit(json.dumps({**body, **options})).wait(PATIENCE))
     return report
 
 

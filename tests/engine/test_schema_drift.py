@@ -10,6 +10,7 @@ import pytest
 
 import engine
 from engine.exceptions import InputError
+from tests.processes import PATIENCE
 
 FIXED = [{"name": "id", "type": "int64"}, {"name": "name", "type": "utf8"}, {"name": "amount", "type": "float64"}]
 
@@ -63,9 +64,9 @@ def test_a_job_on_a_drifted_file_ends_with_the_difference(tmp_path: Path) -> Non
         "output": {"url": str(tmp_path / "out.csv")},
     }
     with pytest.raises(InputError) as raised:
-        engine.submit(json.dumps(request)).wait(60)
+        engine.submit(json.dumps(request)).wait(PATIENCE)
     assert raised.value.code == "SCHEMA_DRIFT"
     assert "added `city`; removed `name`" in str(raised.value)
     path.write_text("id,name,amount\n1,Ann,2\nx,Bob,3\n")
-    report = json.loads(engine.submit(json.dumps(request)).wait(60))
+    report = json.loads(engine.submit(json.dumps(request)).wait(PATIENCE))
     assert (report["rowsOut"], report["rowsRejected"]) == (1, 1), "a value that does not fit a fixed type is a bad row"

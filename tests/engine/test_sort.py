@@ -15,6 +15,7 @@ import pytest
 
 import engine
 from tests.engine.conftest import Run, request
+from tests.processes import PATIENCE
 
 ROWS = 150_000
 
@@ -98,7 +99,7 @@ def test_all_orders(
     spec = {"steps": [{"sort": {"by": by}}]}
     options = {"memoryLimitBytes": limit, "spillDir": str(tmp_path)} if limit else {}
     body = request(spec, {"input": path}, tmp_path / "out.parquet", **options)
-    json.loads(engine.submit(body).wait(60))
+    json.loads(engine.submit(body).wait(PATIENCE))
     result = pq.read_table(tmp_path / "out.parquet")
     assert result["n"].to_pylist() == expected(rows, by)
     order = result["n"].to_pylist()
@@ -127,7 +128,7 @@ def test_rows_of_a_sparse_filter_take_no_more_memory_than_they_are(
     path, rows = table
     steps = [{"filter": {"where": "small = 3"}}, {"sort": {"by": [{"column": "many"}]}}]
     body = request({"steps": steps}, {"input": path}, tmp_path / "out.parquet")
-    json.loads(engine.submit(body).wait(60))
+    json.loads(engine.submit(body).wait(PATIENCE))
     kept = [row for row in rows if row["small"] == 3]
     assert pq.read_table(tmp_path / "out.parquet")["n"].to_pylist() == [
         kept[number]["n"] for number in expected(kept, [{"column": "many"}])

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from graph.core.keys import KeyRing
 from graph.core.settings import Settings
 from graph.core.tickets import TicketClaims, TicketFile, sign_ticket
+from tests.processes import PATIENCE
 from tests.stack import Backends, clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, process: subprocess.Popen[Any], seconds: float = 30) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[Any], seconds: float = PATIENCE) -> None:
     """Wait until the port answers; fail when the process ends first."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -148,4 +149,4 @@ def server(backends: Backends, bucket: Bucket, tmp_path_factory: pytest.TempPath
     location = f"grpc://127.0.0.1:{settings.flight_port}"
     yield Server(process, location, settings, KeyRing.from_settings(settings), bucket)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()

@@ -231,14 +231,14 @@ def test_a_revoked_token_opens_nothing_more(client: fl.FlightClient, owner: Acco
     made = api_token(owner)
     client.get_flight_info(path("datasets", dataset), bearer(made["token"]))
     owner.gql(REVOKE, {"i": {"id": made["apiToken"]["id"]}})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             client.get_flight_info(path("datasets", dataset), bearer(made["token"]))
         except fl.FlightUnauthenticatedError:
             return
         time.sleep(0.2)
-    pytest.fail("the revoked token still opens tables after 5 seconds")
+    pytest.fail("the revoked token still opens tables after a minute")
 
 
 def test_tables_of_others_are_as_if_absent(

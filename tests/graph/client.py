@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from graph.context import Services
 from graph.core.ids import from_global
+from tests.processes import PATIENCE
 
 REGISTER = """mutation ($input: RegisterInput!) { register(input: $input) {
   ... on RegisterSuccess { accessToken user { id workspaces { id } } } ... on Error { code message } } }"""
@@ -78,7 +79,7 @@ ABORT = """mutation ($input: AbortUploadInput!) { abortUpload(input: $input) {
 
 async def put(url: str, body: bytes, content_type: str = "application/x-karyaksham") -> httpx.Response:
     """PUT to object storage as a browser does."""
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         return await client.put(url, content=body, headers={"Content-Type": content_type})
 
 

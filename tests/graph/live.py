@@ -14,6 +14,7 @@ import websockets
 from starlette.applications import Starlette
 
 from tests.graph.client import User
+from tests.processes import PATIENCE
 
 
 @asynccontextmanager
@@ -33,7 +34,7 @@ async def serve(app: Starlette) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        await asyncio.wait_for(task, 15)
+        await asyncio.wait_for(task, PATIENCE)
 
 
 class Socket:
@@ -69,7 +70,7 @@ class Socket:
         payload = {"query": document, "variables": variables}
         await self._connection.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
         while True:
-            message = await asyncio.wait_for(inbox.get(), 30)
+            message = await asyncio.wait_for(inbox.get(), PATIENCE)
             if message["type"] == "complete":
                 return
             assert message["type"] == "next", message
@@ -86,7 +87,7 @@ async def stream(url: str, user: User, document: str, **variables: Any) -> Async
     headers = {"Authorization": f"Bearer {user.token}", "Accept": "text/event-stream"}
     body = {"query": document, "variables": variables}
     async with (
-        httpx.AsyncClient(timeout=30) as client,
+        httpx.AsyncClient(timeout=PATIENCE) as client,
         client.stream("POST", f"{url}/graphql", json=body, headers=headers) as answer,
     ):
         assert answer.headers["content-type"].startswith("text/event-stream"), await answer.aread()

@@ -19,6 +19,7 @@ from ops.cli.errors import CommandError
 from ops.cli.main import build_parser
 from ops.cli.run import default_memory, parse_size, read_inputs
 from tests.ops.commands import karyaksham
+from tests.processes import PATIENCE
 from tests.stack import ROOT, Backends, clean_environment
 
 FILTER = {"version": 1, "steps": [{"filter": {"where": "country = 'India'"}}], "output": {"format": "csv"}}
@@ -243,13 +244,13 @@ def test_ctrl_c_leaves_nothing_behind(work: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not any(path.stat().st_size for path in set(work.iterdir()) - before):
         assert process.poll() is None
         assert time.monotonic() < deadline, "nothing is written"
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert set(work.iterdir()) == before

@@ -18,6 +18,7 @@ from graph.core.ids import from_global
 from graph.datasets.service import DatasetService
 from graph.models import Job, JobAttempt, JobEvent, JobLog
 from tests.graph.client import User, upload
+from tests.processes import PATIENCE
 
 T = TypeVar("T")
 CSV = b"id,country,amount\n1,India,10.5\n2,Nepal,7\n3,India,250\n4,Bhutan,1.25\n"
@@ -76,7 +77,7 @@ async def look(user: User, job: str) -> dict[str, Any]:
 
 
 async def until(
-    read: Callable[[], Awaitable[T]], holds: Callable[[T], bool], seconds: float = 20, what: str = "it"
+    read: Callable[[], Awaitable[T]], holds: Callable[[T], bool], seconds: float = PATIENCE, what: str = "it"
 ) -> T:
     """Read again and again until the condition holds; fails after so many seconds."""
     deadline = time.monotonic() + seconds
@@ -88,7 +89,7 @@ async def until(
         await asyncio.sleep(0.02)
 
 
-async def wait_for(user: User, job: str, *statuses: str, seconds: float = 20) -> dict[str, Any]:
+async def wait_for(user: User, job: str, *statuses: str, seconds: float = PATIENCE) -> dict[str, Any]:
     """Wait until the job stands in one of these (by default: has ended)."""
     wanted = statuses or ("SUCCEEDED", "FAILED", "CANCELLED")
     return await until(lambda: look(user, job), lambda found: found["status"] in wanted, seconds, f"{wanted}")

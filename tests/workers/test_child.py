@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import PATIENCE
 from workers import runner
 from workers.child import describe
 from workers.runner import AttemptError, ChildPool, ChildProcess, child_environment, crashed, memory_ceiling
@@ -116,7 +117,7 @@ async def test_cancel_kills_an_engine_that_does_not_hear(request_for: Any) -> No
         os.kill(child.pid, signal.SIGSTOP)
         call = asyncio.create_task(child.call("run", request_for()))
         await asyncio.sleep(0.05)
-        await asyncio.wait_for(child.cancel(), 2)
+        await asyncio.wait_for(child.cancel(), PATIENCE)
         with pytest.raises(AttemptError, match="SIGKILL"):
             await call
     finally:
@@ -143,7 +144,7 @@ def test_a_child_ends_with_its_standard_input() -> None:
     assert child.stdout is not None
     assert b'"ready"' in child.stdout.readline()
     child.stdin.close()
-    assert child.wait(timeout=10) == 0
+    assert child.wait(timeout=PATIENCE) == 0
     child.stdout.close()
 
 

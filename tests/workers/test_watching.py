@@ -126,7 +126,7 @@ async def test_the_lease_is_kept_while_a_child_is_awaited(user: User, start_work
         async def renewed() -> Any:
             return (await rows_of(user, job))[0].lease_until
 
-        await until(renewed, lambda until_: until_ != row.lease_until, 5, "a renewal")
+        await until(renewed, lambda until_: until_ != row.lease_until, what="a renewal")
     done = await wait_for(user, job)
     assert (done["status"], done["attempt"]) == ("SUCCEEDED", 1)
 

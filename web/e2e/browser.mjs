@@ -38,7 +38,7 @@ export async function visit(browser, options = {}) {
     ...options,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`page: ${error.message}`));
   page.on("console", (message) => {

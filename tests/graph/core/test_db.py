@@ -14,6 +14,7 @@ from graph.core.db import Database
 from graph.core.errors import InvalidInput, ServiceUnavailable
 from graph.models import Pipeline
 from tests.graph.client import User
+from tests.processes import PATIENCE
 
 APP_ROLE = "karyaksham_app"
 _WHO = text("SELECT current_user, current_setting('karyaksham.workspace_id', true)")
@@ -46,14 +47,14 @@ async def test_a_cancelled_block_undoes_everything_and_gives_its_connection_back
             async with db.tenant(user.workspace_id) as session:
                 session.add(Pipeline(workspace_id=user.workspace_id, name="a"))
                 await session.flush()
-                await session.execute(text("SELECT pg_sleep(30)"))
+                await session.execute(text("SELECT pg_sleep(1000)"))
 
         task = asyncio.create_task(slow())
         await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5), db.tenant(user.workspace_id) as session:
+        async with asyncio.timeout(PATIENCE), db.tenant(user.workspace_id) as session:
             assert (await session.scalars(select(Pipeline))).all() == []
     finally:
         await db.close()
@@ -139,7 +140,7 @@ async def test_a_transaction_cancelled_at_its_border_leaves_nothing_to_the_next_
         status: str = await execute(self, query, *args, **options)  # type: ignore[arg-type]
         if query.startswith(word) and not heard.is_set():
             heard.set()
-            await asyncio.sleep(30)
+            await asyncio.sleep(1000)
         return status
 
     monkeypatch.setattr(asyncpg.Connection, "execute", without_answer)
@@ -152,11 +153,11 @@ async def test_a_transaction_cancelled_at_its_border_leaves_nothing_to_the_next_
                     raise RuntimeError("mine")
 
         task = asyncio.create_task(leave())
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), PATIENCE)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5), db.tenant(user.workspace_id) as session:
+        async with asyncio.timeout(PATIENCE), db.tenant(user.workspace_id) as session:
             role, workspace = (await session.execute(_WHO)).one()
             assert (role, workspace) == (APP_ROLE, str(user.workspace_id))
             session.add(Pipeline(workspace_id=user.workspace_id, name="kept"))

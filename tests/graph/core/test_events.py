@@ -12,6 +12,7 @@ from graph.context import Services
 from graph.core.events import RESYNC, Events, Subscription, job_channel, workspace_channel
 from graph.core.ids import uuid7
 from graph.core.settings import Settings
+from tests.processes import PATIENCE
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def events(services: Services) -> AsyncIterator[Events]:
 
 
 async def following(subscription: Subscription) -> Any:
-    return await asyncio.wait_for(subscription.get(), 3)
+    return await asyncio.wait_for(subscription.get(), PATIENCE)
 
 
 async def test_a_notice_reaches_watchers_of_the_job_and_of_its_workspace(events: Events) -> None:
@@ -96,7 +97,7 @@ async def test_without_redis_publishing_says_so_and_subscribing_does_not_hang() 
     events = Events(settings)
     try:
         assert not await events.publish_job(uuid7(), uuid7(), 1)
-        async with asyncio.timeout(4), events.subscribe("x"):
+        async with asyncio.timeout(PATIENCE), events.subscribe("x"):
             pass
     finally:
         await events.close()

@@ -200,7 +200,7 @@ async def test_unknown_user_takes_as_long_as_a_wrong_password() -> None:
             await verify_password(hashed, "wrong horse battery")
             best[who] = min(best[who], time.perf_counter() - started)
     # without the stand-in hash an unknown user would take microseconds
-    assert 0.33 < best["unknown"] / best["known"] < 3
+    assert 0.1 < best["unknown"] / best["known"] < 10
 
 
 def test_api_tokens_have_their_form() -> None:

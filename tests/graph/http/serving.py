@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[tuple[str, Starlette]]:
+async def served(settings: Settings, graceful_seconds: int | None = 2) -> AsyncIterator[tuple[str, Starlette]]:
     """Yield the URL and the application of a running server with these settings."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -36,7 +36,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[str, Starlette]]:
             log_config=None,
             access_log=False,
             lifespan="on",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=graceful_seconds,
         )
     )
     task = asyncio.create_task(server.serve())

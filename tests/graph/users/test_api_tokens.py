@@ -17,6 +17,7 @@ from graph.core.security import token_digest
 from graph.models import ApiToken
 from graph.users.authentication import Authenticator
 from tests.graph.users.asking import CREATE_TOKEN, ME, REVOKE_TOKEN, Browser, address
+from tests.processes import PATIENCE
 
 CREATE_WORKSPACE = """mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) {
   ... on CreateWorkspaceSuccess { workspace { id name role personal } } ... on Error { code path } } }"""
@@ -57,7 +58,7 @@ async def test_revocation_arrives_through_postgresql_alone(app: Starlette, servi
     polling = asyncio.create_task(other._poll())
     viewer = await other.viewer(f"Bearer {opened['accessToken']}")
     assert viewer is not None
-    assert await asyncio.wait_for(other.until_invalid(viewer), 5) == "Token revoked"
+    assert await asyncio.wait_for(other.until_invalid(viewer), PATIENCE) == "Token revoked"
     polling.cancel()
 
 
@@ -200,7 +201,7 @@ async def test_a_removed_members_sockets_end(
     await asyncio.sleep(0.5)
     assert not waiting.done()
     await owner.post(SET_MEMBER, opened["accessToken"], inside, input={"email": email, "role": None})
-    assert await asyncio.wait_for(waiting, 5) == "Role changed"
+    assert await asyncio.wait_for(waiting, PATIENCE) == "Role changed"
 
 
 async def test_personal_workspaces_are_not_shared(app: Starlette) -> None:
