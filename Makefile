@@ -66,8 +66,8 @@ types: .venv/.synced web/node_modules/.synced ## mypy --strict and tsc.
 	@mypy
 	@npm --prefix web run typecheck --silent
 
-test-rust: ## Tests of the Rust crates.
-	@cargo test --release --locked --workspace
+test-rust: ## Tests of the Rust crates; property tests draw from PROPTEST_RNG_SEED=1 (another number: other cases).
+	@PROPTEST_RNG_SEED=$(or $(PROPTEST_RNG_SEED),1) cargo test --release --locked --workspace
 
 test-web: web/node_modules/.synced ## Vitest.
 	@npm --prefix web test --silent

@@ -89,7 +89,8 @@ fn check(case: &Case) -> Result<(), String> {
     let output = path("result");
     let request = json!({"spec": spec, "inputs": inputs, "output": {"url": output, "overwrite": false}});
     let ended = submit(&request.to_string()).and_then(|job| {
-        job.wait(Some(Duration::from_mins(1))).unwrap_or_else(|| Err(EngineError::internal("no end within a minute")))
+        job.wait(Some(Duration::from_mins(3)))
+            .unwrap_or_else(|| Err(EngineError::internal("no end within three minutes")))
     });
     let report = match (ended, &case.error) {
         (Ok(report), None) => serde_json::to_value(report).unwrap(),
