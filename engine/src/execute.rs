@@ -11,13 +11,14 @@ use arrow::datatypes::SchemaRef;
 use datafusion::dataframe::DataFrame;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
+use futures::future::try_join_all;
 use futures::{FutureExt, StreamExt};
 use karyaksham_spec::{MAIN_INPUT, Pipeline, Step};
 use tokio::sync::mpsc;
 
 use crate::cancel::{CancellationToken, or_cancelled};
 use crate::direct::{self, Direct};
-use crate::error::{EngineError, ErrorCode, Result};
+use crate::error::{EngineError, ErrorClass, ErrorCode, Result};
 use crate::exec::random_seed;
 use crate::group::own_groups;
 use crate::guard::{damaged_input, panic_text};
@@ -177,6 +178,23 @@ impl Job {
         BadRows { on_bad_row: self.pipeline.on_bad_row, max_rejects: self.pipeline.max_rejects }
     }
 
+    /// What ran, if no input changed meanwhile: neither rows nor complaints of two versions are told as those of one.
+    async fn of_same_inputs(&self, ran: Result<Ran>) -> Result<Ran> {
+        let about_input = |error: &EngineError| error.code().class() == ErrorClass::Input;
+        if ran.as_ref().is_err_and(|error| !about_input(error)) {
+            return ran;
+        }
+        let looked = try_join_all(self.inputs.iter().map(Input::unchanged)).await;
+        match (looked, ran) {
+            (Ok(_), ran) => ran,
+            (Err(changed), Ok(ran)) => {
+                ran.written.abort().await;
+                Err(changed)
+            }
+            (Err(changed), Err(_)) => Err(changed),
+        }
+    }
+
     async fn attempt(
         &self,
         settings: Settings,
@@ -202,6 +220,7 @@ impl Job {
             }
             None => self.planned(frame, &context, target, progress, cancel).await,
         };
+        let ran = self.of_same_inputs(ran).await;
         // Readers are gone when the writer is handed back: nothing is booked any more.
         let rejects = ledger.take_writer().await;
         progress.set_stage(Stage::Finishing);

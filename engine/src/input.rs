@@ -46,7 +46,8 @@ impl Input {
         stores: &Stores,
     ) -> Result<Self> {
         let location = stores.locate(&request.url)?;
-        let size = location.head().await?.size;
+        let meta = location.head().await?;
+        let (location, size) = (location.pinned(&meta), meta.size);
         if request.size_bytes.is_some_and(|known| known != size) {
             let message = format!("{} has another size than when it was inspected", location.file_name());
             return Err(EngineError::new(ErrorCode::InputChanged, message).hint("inspect the data set again"));
@@ -130,6 +131,11 @@ impl Input {
             self.sampled = false;
         }
         Ok(())
+    }
+
+    /// [`ErrorCode::InputChanged`] if it is not what was opened any more.
+    pub(crate) async fn unchanged(&self) -> Result<()> {
+        self.location.unchanged().await
     }
 
     /// Whether the file is text, read by our own scanner, which books its rows.

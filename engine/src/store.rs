@@ -5,15 +5,20 @@
 //! Network traffic runs on its own small runtime, so that busy CPU threads never starve it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 use object_store::client::{HttpError, SpawnedReqwestConnector};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
+    RetryConfig, coalesce_ranges,
+};
 use serde::Deserialize;
 use tokio::runtime::{Handle, Runtime};
 use url::Url;
@@ -65,6 +70,8 @@ pub struct Location {
     pub url: Url,
     /// The path on this machine, if it is one.
     pub file: Option<PathBuf>,
+    /// The version (ETag) that every read must meet; any, if absent.
+    pub version: Option<String>,
 }
 
 impl Location {
@@ -91,6 +98,52 @@ impl Location {
         })
     }
 
+    /// The same, of which only this version is read.
+    #[must_use]
+    pub fn pinned(self, meta: &ObjectMeta) -> Self {
+        Self { version: meta.e_tag.clone(), ..self }
+    }
+
+    /// Reads one range. [`ErrorCode::InputChanged`] if the object is not the pinned version any more.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let length = range.end - range.start;
+        let options = GetOptions { range: Some(range.into()), if_match: self.version.clone(), ..GetOptions::default() };
+        let result = match self.store.get_opts(&self.path, options).await {
+            Ok(result) => result,
+            Err(object_store::Error::Precondition { .. }) => return Err(self.changed()),
+            Err(error) => return Err(error.into()),
+        };
+        let bytes = result.bytes().await?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.changed()) }
+    }
+
+    /// Reads several ranges, near ones by one request. [`ErrorCode::InputChanged`] as for [`Self::read`], but files of
+    /// this machine are not looked at again: [`Self::unchanged`] does.
+    pub async fn read_many(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        if self.file.is_some() {
+            return Ok(self.store.get_ranges(&self.path, ranges).await?);
+        }
+        coalesce_ranges(ranges, |range| self.read(range), OBJECT_STORE_COALESCE_DEFAULT).await
+    }
+
+    /// [`ErrorCode::InputChanged`] if it is not the pinned version any more.
+    pub async fn unchanged(&self) -> Result<()> {
+        let same = match self.head().await {
+            Ok(meta) => self.version.is_none() || meta.e_tag == self.version,
+            Err(error) if error.code() == ErrorCode::InputNotFound => false,
+            Err(error) => return Err(error),
+        };
+        if same { Ok(()) } else { Err(self.changed()) }
+    }
+
+    fn changed(&self) -> EngineError {
+        EngineError::new(ErrorCode::InputChanged, format!("{} changed while it was read", self.display()))
+            .hint("run the job again when nothing writes to the file")
+    }
+
     /// Whether it exists.
     pub async fn exists(&self) -> Result<bool> {
         match self.store.head(&self.path).await {
@@ -113,7 +166,7 @@ impl Location {
         let whole = if self.path.as_ref().is_empty() { below } else { format!("{}/{below}", self.path) };
         let path = Path::parse(&whole).map_err(|error| invalid(url.as_str(), &error.to_string()))?;
         let file = self.file.as_ref().map(|folder| names.iter().fold(folder.clone(), |path, name| path.join(name)));
-        Ok(Self { store: Arc::clone(&self.store), path, url, file })
+        Ok(Self { store: Arc::clone(&self.store), path, url, file, version: None })
     }
 
     /// The location of `name` in this folder.
@@ -125,6 +178,7 @@ impl Location {
             path: self.path.clone().join(name),
             url,
             file: self.file.as_ref().map(|folder| folder.join(name)),
+            version: None,
         })
     }
 }
@@ -166,7 +220,7 @@ impl Stores {
         let url = url.map_err(|()| invalid(&file.display().to_string(), "is no path"))?;
         let path = Path::from_url_path(url.path().trim_end_matches('/'))
             .map_err(|e| invalid(&file.display().to_string(), &e.to_string()))?;
-        Ok(Location { store: Arc::clone(&self.local), path, url, file: Some(file) })
+        Ok(Location { store: Arc::clone(&self.local), path, url, file: Some(file), version: None })
     }
 
     fn locate_s3(&self, url: Url) -> Result<Location> {
@@ -185,7 +239,7 @@ impl Stores {
                 store
             }
         };
-        Ok(Location { store, path, url, file: None })
+        Ok(Location { store, path, url, file: None, version: None })
     }
 }
 
@@ -280,6 +334,22 @@ mod tests {
         assert_eq!(stores.locate("s3://b/k").unwrap_err().code(), ErrorCode::InvalidRequest);
         let folder = stores.locate("/tmp/dir/").unwrap();
         assert_eq!(folder.child("part").unwrap().file.as_deref(), Some(FilePath::new("/tmp/dir/part")));
+    }
+
+    #[tokio::test]
+    async fn a_pinned_version_is_the_only_one_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.bin");
+        std::fs::write(&file, b"first").unwrap();
+        let location = Stores::new(None).locate(file.to_str().unwrap()).unwrap();
+        let location = location.clone().pinned(&location.head().await.unwrap());
+        assert_eq!(location.read(1..3).await.unwrap(), "ir");
+        location.unchanged().await.unwrap();
+        std::fs::write(&file, b"second").unwrap();
+        let codes = [location.read(1..3).await.unwrap_err().code(), location.unchanged().await.unwrap_err().code()];
+        assert_eq!(codes, [ErrorCode::InputChanged; 2]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(location.unchanged().await.unwrap_err().code(), ErrorCode::InputChanged);
     }
 
     #[test]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 import engine
 from engine.exceptions import EngineError, StorageError
@@ -65,6 +70,46 @@ async def test_a_job_reads_from_and_streams_to_storage(backends: Backends, tmp_p
         back["inputs"]["input"]["fileName"] = "part-00000.parquet"
         report = await asyncio.to_thread(wait, back)
         assert report["rowsOut"] == 1000
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+async def test_an_object_that_changes_under_the_job_is_an_error(backends: Backends, form: str, tmp_path: Path) -> None:
+    """Never a mix: the result is of one version, or there is none."""
+    versions = []
+    for number in (1, 2):
+        # incompressible, so that there is much to read
+        table = pa.table({"v": pa.repeat(number, 300_000), "t": [os.urandom(40).hex() for _ in range(300_000)]})
+        path = tmp_path / f"{number}.{form}"
+        match form:
+            case "csv":
+                pacsv.write_csv(table, path)
+            case "parquet":
+                pq.write_table(table, path, row_group_size=20_000)
+            case _:
+                feather.write_feather(table, path, chunksize=20_000)
+        versions.append(path.read_bytes())
+    async with await Storage.open(backends.settings) as storage:
+        codes = []
+        for number in range(10):
+            await storage.put(f"w/engine/changing.{form}", versions[0])
+            prefix = f"w/engine/changed-{form}-{number}/"
+            # sorted, so that reading takes a while
+            steps = [{"sort": {"by": [{"column": "t"}]}}]
+            body = job(storage, f"w/engine/changing.{form}", prefix, steps=steps, output={"format": "csv"})
+            body["inputs"]["input"]["fileName"] = f"a.{form}"
+            handle = engine.submit(json.dumps({**body, "threads": 1}))
+            while handle.progress()["bytesRead"] < number * 4 << 20 and not handle.is_done():
+                await asyncio.sleep(0.001)
+            await storage.put(f"w/engine/changing.{form}", versions[1])
+            try:
+                report = json.loads(await asyncio.to_thread(handle.wait, PATIENCE))
+            except EngineError as error:
+                codes.append((error.code, error.retryable))
+                assert [item.key async for item in storage.list_keys(prefix)] == []
+            else:
+                data = await storage.get_range(f"{prefix}part-00000.csv", 0, report["files"][0]["sizeBytes"])
+                assert {line[0] for line in data.decode().splitlines()[1:]} in ({"1"}, {"2"})
+        assert set(codes) == {("INPUT_CHANGED", True)}
 
 
 async def test_partitions_appear_on_storage_all_together_or_not_at_all(backends: Backends) -> None:

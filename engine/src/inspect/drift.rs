@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Inspected, Known, look, whole};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::request::InputRequest;
-use crate::scan::{Dialect, FieldReader, decode_start, read_range};
+use crate::scan::{Dialect, FieldReader, decode_start};
 use crate::store::{Location, StorageOptions, Stores};
 use crate::types::{ColumnSchema, parse_type, to_columns};
 
@@ -155,7 +155,7 @@ pub(crate) async fn check_header(
     if !dialect.header {
         return Ok(());
     }
-    let stored = read_range(location, 0..size.min(HEADER_BYTES)).await?;
+    let stored = location.read(0..size.min(HEADER_BYTES)).await?;
     let (text, whole) = decode_start(&stored, dialect.compression, dialect.encoding, false, 4 << 20)?;
     let (start, _) = dialect.preamble(&text);
     let text = text.slice(start..);

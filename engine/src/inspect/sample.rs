@@ -4,7 +4,7 @@ use bytes::Bytes;
 use karyaksham_spec::{Compression, Encoding};
 
 use crate::error::Result;
-use crate::scan::{decode_all, read_range};
+use crate::scan::decode_all;
 use crate::store::Location;
 
 /// The first bytes that are read; a file up to this size is read whole.
@@ -46,7 +46,7 @@ pub(super) struct Decoded {
 impl Sample {
     /// Reads the sample.
     pub(super) async fn read(location: &Location, size: u64, declared: Option<Compression>) -> Result<Self> {
-        let head = read_range(location, 0..size.min(HEAD_BYTES)).await?;
+        let head = location.read(0..size.min(HEAD_BYTES)).await?;
         let compression = declared.unwrap_or_else(|| match &head[..] {
             [0x1F, 0x8B, ..] => Compression::Gzip,
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
@@ -59,7 +59,7 @@ impl Sample {
             for quarter in QUARTERS {
                 let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
                 let start = end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES);
-                pieces.push(read_range(location, start..end).await?);
+                pieces.push(location.read(start..end).await?);
             }
         }
         Ok(Self { size, head, pieces, compression })

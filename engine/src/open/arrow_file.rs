@@ -15,7 +15,6 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use super::arrow_block::{check_block, rows_of_message};
 use crate::error::{EngineError, Result};
 use crate::guard::{caught, damaged_input};
-use crate::scan::read_range;
 use crate::store::Location;
 
 /// The magic bytes at both ends.
@@ -50,7 +49,7 @@ impl ArrowFile {
         if size < 2 * TRAILER_BYTES {
             return Err(damaged("it is too short for an Arrow file"));
         }
-        let trailer = read_range(location, size - TRAILER_BYTES..size).await?;
+        let trailer = location.read(size - TRAILER_BYTES..size).await?;
         if !trailer.ends_with(MAGIC) {
             return Err(damaged("it is cut off, or an Arrow stream rather than a file")
                 .hint("write it as Arrow IPC *file* (Feather version 2)"));
@@ -62,7 +61,7 @@ impl ArrowFile {
         if length > MAX_PART_BYTES {
             return Err(damaged("its footer has more than a gigabyte"));
         }
-        let footer = read_range(location, start..end).await?;
+        let footer = location.read(start..end).await?;
         let Footer { schema, version, dictionaries, blocks } =
             caught(|| Footer::read(&footer)).unwrap_or_else(Err).map_err(|what| damaged(&what))?;
         for block in dictionaries.iter().chain(&blocks) {
@@ -116,7 +115,7 @@ impl ArrowFile {
         let heads = self.blocks.iter().map(|block| async {
             let whole = range(block, u64::MAX).ok_or_else(|| self.damaged("a batch is missing"))?;
             let head = u64::try_from(block.metaDataLength()).unwrap_or_default();
-            let head = read_range(&self.location, whole.start..whole.start + head).await?;
+            let head = self.location.read(whole.start..whole.start + head).await?;
             rows_of_message(&head).map_err(|what| self.damaged(what))
         });
         let rows = futures::stream::iter(heads).buffered(HEADS_AT_ONCE);
@@ -182,7 +181,7 @@ impl ArrowFile {
 
     async fn read_block(&self, block: &Block) -> Result<Bytes> {
         let range = range(block, u64::MAX).ok_or_else(|| self.damaged("a batch lies outside of the file"))?;
-        read_range(&self.location, range).await
+        self.location.read(range).await
     }
 
     fn damaged(&self, what: &str) -> EngineError {

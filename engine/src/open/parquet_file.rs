@@ -83,7 +83,7 @@ impl ParquetFile {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        Ok(self.location.store.get_range(&self.location.path, range).await?)
+        self.location.read(range).await
     }
 
     async fn read(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
@@ -94,7 +94,7 @@ impl ParquetFile {
         self.fits(bytes)?;
         let parts = match ranges.as_slice() {
             [range] => vec![self.get(range.clone()).await?],
-            _ => self.location.store.get_ranges(&self.location.path, &ranges).await?,
+            _ => self.location.read_many(&ranges).await?,
         };
         if let Some(count) = &self.read {
             count.add(usize::try_from(bytes).unwrap_or(usize::MAX));

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::binary;
 use crate::error::Result;
 use crate::input::Input;
-use crate::scan::{Block, BlockParser, Content, Dialect, Index, Parsed, Reject, TextFile, decode_start, read_range};
+use crate::scan::{Block, BlockParser, Content, Dialect, Index, Parsed, Reject, TextFile, decode_start};
 
 /// Files up to this size are read whole.
 const WHOLE_BYTES: u64 = 8 << 20;
@@ -98,14 +98,14 @@ async fn pieces(input: &Input, (compression, encoding): (Compression, Encoding))
     let size = input.size;
     if compression != Compression::None || size <= WHOLE_BYTES {
         let stored = 0..size.min(WHOLE_BYTES);
-        let bytes = read_range(&input.location, stored.clone()).await?;
+        let bytes = input.location.read(stored.clone()).await?;
         let (text, ended) = decode_start(&bytes, compression, encoding, stored.end == size, DECODED_BYTES)?;
         return Ok(vec![Piece { stored, text, first: true, last: ended }]);
     }
     // Two bytes a character in some encodings.
     let middle = (size / 2 - PIECE_BYTES / 2) & !1;
     let ranges = [0..HEAD_BYTES, middle..middle + PIECE_BYTES, (size - PIECE_BYTES) & !1..size];
-    let bytes = try_join_all(ranges.iter().map(|range| read_range(&input.location, range.clone()))).await?;
+    let bytes = try_join_all(ranges.iter().map(|range| input.location.read(range.clone()))).await?;
     ranges
         .into_iter()
         .zip(bytes)

@@ -74,7 +74,7 @@ pub use parse::{BlockParser, Column, Parsed};
 pub use predicate::Predicate;
 pub(crate) use records::{Sorted, reject};
 pub use rejects::{Reject, RejectsWriter};
-pub use source::{Chunks, read_range};
+pub use source::Chunks;
 pub use stream::{Content, TextFile, batches, ordered, shared};
 pub(crate) use table::{ROWS_FILTERED, TextScan};
 pub use table::{TextTable, projected_stream};

@@ -54,7 +54,7 @@ fn files(streams: &Streams, ticket: &Ticket, schema: &SchemaRef) -> Result<Vec<S
             let (path, size) = Object::new(&streams.store, file)?.id();
             let mut url = streams.bucket.clone();
             url.set_path(path.as_ref());
-            let location = Location { store: Arc::clone(&streams.store), path, url, file: None };
+            let location = Location { store: Arc::clone(&streams.store), path, url, file: None, version: None };
             Ok(StoredFile {
                 size: Some(size),
                 schema: Some(Arc::clone(schema)),
