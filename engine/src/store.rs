@@ -70,7 +70,7 @@ pub struct Location {
     pub url: Url,
     /// The path on this machine, if it is one.
     pub file: Option<PathBuf>,
-    /// The version (ETag) that every read must meet; any, if absent.
+    /// The version (`ETag`) that every read must meet; any, if absent.
     pub version: Option<String>,
 }
 

@@ -51,6 +51,9 @@ const CANDIDATES: [Candidate; 13] = [
 /// All candidates, as bits.
 const ALL: u16 = (1 << CANDIDATES.len()) - 1;
 
+/// What digits without leading zeros fit, as bits.
+const DIGITS_FIT: u16 = 1 << INTEGER | 1 << NUMBER | 1 << COMMA;
+
 const INTEGER: usize = 1;
 const NUMBER: usize = 2;
 const COMMA: usize = 6;
@@ -110,6 +113,13 @@ impl Evidence {
             return;
         }
         let text = text.trim_ascii();
+        // Most values of a column of whole numbers.
+        if self.full | DIGITS_FIT == ALL && is_plain_int(text) {
+            for number in [INTEGER, NUMBER, COMMA] {
+                self.fitted[number] |= self.full & (1 << number) == 0;
+            }
+            return;
+        }
         if self.full & (1 << INTEGER) == 0 {
             self.look_at_digits(text, line);
         }
@@ -166,15 +176,14 @@ impl Evidence {
         self.nulls += other.nulls;
         for (against, more) in self.against.iter_mut().zip(other.against) {
             against.extend(more);
-            against.sort_by_key(|example| example.line);
+            against.sort_by_key(Example::place);
             against.truncate(MAX_EXAMPLES);
         }
         for (fitted, more) in self.fitted.iter_mut().zip(other.fitted) {
             *fitted |= more;
         }
-        let first = |one: Option<Example>, other: Option<Example>| {
-            one.into_iter().chain(other).min_by_key(|example| example.line)
-        };
+        let first =
+            |one: Option<Example>, other: Option<Example>| one.into_iter().chain(other).min_by_key(Example::place);
         self.leading_zero = first(self.leading_zero.take(), other.leading_zero);
         self.long_digits = first(self.long_digits.take(), other.long_digits);
         self.thousands |= other.thousands;
@@ -284,6 +293,13 @@ impl Evidence {
     }
 }
 
+impl Example {
+    /// What is sorted by: known lines come first.
+    fn place(&self) -> u64 {
+        self.line.wrapping_sub(1)
+    }
+}
+
 impl std::fmt::Display for Example {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}`", self.value)?;
@@ -296,6 +312,13 @@ impl std::fmt::Display for Example {
 
 fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(EXAMPLE_CHARS).collect()
+}
+
+/// Digits that fit an integer and a number, whatever else is in the column.
+fn is_plain_int(text: &[u8]) -> bool {
+    (1..=MAX_FLOAT_DIGITS).contains(&text.len())
+        && (text[0] != b'0' || text.len() == 1)
+        && text.iter().all(u8::is_ascii_digit)
 }
 
 fn is_int(text: &[u8]) -> bool {

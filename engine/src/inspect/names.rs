@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::sample::Decoded;
 use super::start::{self, Start};
 use super::{Inspected, Known, sniff};
 use crate::error::{EngineError, ErrorCode, Result};
-use crate::scan::{Dialect, Field as Place, FieldReader, LineEnding, Separators, field_bytes, is_null_field};
+use crate::scan::{Dialect, Field as Place, FieldReader, Index, LineEnding, Separators, field_bytes, is_null_field};
 
 /// More columns than this are a mistaken delimiter or an attack.
 const MAX_COLUMNS: usize = 20_000;
@@ -137,6 +138,7 @@ fn tell_ragged(gathered: &Gathered, width: usize, warnings: &mut Vec<String>) {
 }
 
 /// What the records of a sample say.
+#[derive(Default)]
 struct Gathered {
     evidence: Vec<Evidence>,
     /// The rows of the head, and how many of them are ragged.
@@ -149,31 +151,93 @@ struct Gathered {
 
 /// How many records' numbers of fields are kept.
 const WIDTHS_KEPT: usize = 100_000;
+/// A sample's beginning is looked at in parts of this many bytes, by several threads.
+const PART_BYTES: usize = 1 << 20;
+
+/// Whole records of a sample.
+struct Part<'a> {
+    text: &'a [u8],
+    /// The line that it starts on; 0 if it is not known.
+    line: u64,
+    /// Records of a header in front.
+    header: u32,
+}
 
 /// Reads the records of a sample, the header left out; `line` is the head's first one.
-fn gather(head: &Bytes, mut line: u64, pieces: &[Bytes], dialect: &Dialect, width: usize) -> Gathered {
-    let mut gathered = Gathered {
-        evidence: vec![Evidence::default(); width],
-        rows: 0,
-        ragged: 0,
-        widths: Vec::new(),
-        lines: Vec::new(),
+fn gather(head: &Bytes, line: u64, pieces: &[Bytes], dialect: &Dialect, width: usize) -> Gathered {
+    let mut parts = parts(head, line, dialect);
+    parts.extend(pieces.iter().map(|piece| Part { text: piece, line: 0, header: 0 }));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || parts.get(next.fetch_add(1, Ordering::Relaxed));
+        std::iter::from_fn(take).map(|part| (part.line, part.gather(dialect, width))).collect::<Vec<_>>()
     };
-    let separators = Separators::of(dialect);
-    let mut fields: Vec<Place> = Vec::new();
-    for (number, piece) in std::iter::once(head).chain(pieces).enumerate() {
-        let mut reader = FieldReader::new(piece, dialect);
-        if number == 0 {
-            for _ in 0..dialect.header_records() {
-                reader.next_fields(width, &mut fields);
-            }
+    let mut found = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores.min(parts.len())).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            // A panic goes on here, where it is caught.
+            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        let mut seen = 0;
+        found
+    });
+    // The parts of the head in order, then the others.
+    found.sort_by_key(|(line, _)| line.wrapping_sub(1));
+    let mut whole = Gathered { evidence: vec![Evidence::default(); width], ..Gathered::default() };
+    for (line, part) in found {
+        for (column, more) in whole.evidence.iter_mut().zip(part.evidence) {
+            column.merge(more);
+        }
+        if line > 0 {
+            whole.rows += part.rows;
+            whole.ragged += part.ragged;
+            let room = WIDTHS_KEPT - whole.widths.len();
+            whole.widths.extend(part.widths.into_iter().take(room));
+            whole.lines.extend(part.lines.into_iter().take(room));
+        }
+    }
+    whole
+}
+
+/// The parts of a sample's beginning.
+fn parts<'a>(head: &'a [u8], line: u64, dialect: &Dialect) -> Vec<Part<'a>> {
+    let separators = Separators::of(dialect);
+    let mut parts = vec![Part { text: head, line, header: dialect.header_records() }];
+    if head.len() <= 2 * PART_BYTES {
+        return parts;
+    }
+    let mut index = Index::default();
+    index.build(head, separators);
+    let mut start = 0;
+    // The header stays in one part.
+    for record in dialect.header_records() as usize + 1..index.records() {
+        let begin = index.start(record);
+        let length = begin - start;
+        let Some(part) = parts.last_mut().filter(|_| length >= PART_BYTES) else { continue };
+        let rest;
+        (part.text, rest) = part.text.split_at(length);
+        let line = part.line + separators.count_lines(part.text);
+        parts.push(Part { text: rest, line, header: 0 });
+        start = begin;
+    }
+    parts
+}
+
+impl Part<'_> {
+    fn gather(&self, dialect: &Dialect, width: usize) -> Gathered {
+        let mut gathered = Gathered { evidence: vec![Evidence::default(); width], ..Gathered::default() };
+        let separators = Separators::of(dialect);
+        let mut fields: Vec<Place> = Vec::new();
+        let mut reader = FieldReader::new(self.text, dialect);
+        for _ in 0..self.header {
+            reader.next_fields(width, &mut fields);
+        }
+        let (mut line, mut seen) = (self.line, 0);
         while let Some(good) = reader.next_fields(width, &mut fields) {
-            if number == 0 {
-                // Lines in pieces further on are not known.
+            if line > 0 {
                 let start = reader.started();
-                line += separators.count_lines(&piece[seen..start]);
+                line += separators.count_lines(&self.text[seen..start]);
                 seen = start;
                 gathered.rows += 1;
                 gathered.ragged += u64::from(!good);
@@ -186,11 +250,11 @@ fn gather(head: &Bytes, mut line: u64, pieces: &[Bytes], dialect: &Dialect, widt
                 continue;
             }
             for (column, field) in gathered.evidence.iter_mut().zip(&fields) {
-                if is_null_field(piece, *field, dialect) {
+                if is_null_field(self.text, *field, dialect) {
                     column.add_null();
                     continue;
                 }
-                let text = field_bytes(piece, *field, dialect);
+                let text = field_bytes(self.text, *field, dialect);
                 if text.is_empty() {
                     column.add_null();
                 } else {
@@ -198,8 +262,8 @@ fn gather(head: &Bytes, mut line: u64, pieces: &[Bytes], dialect: &Dialect, widt
                 }
             }
         }
+        gathered
     }
-    gathered
 }
 
 /// Names of the columns: none empty, none twice.
