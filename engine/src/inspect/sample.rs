@@ -4,7 +4,7 @@ use bytes::Bytes;
 use karyaksham_spec::{Compression, Encoding};
 
 use crate::error::Result;
-use crate::scan::decode_all;
+use crate::scan::decode_shared;
 use crate::store::Location;
 
 /// The first bytes that are read; a file up to this size is read whole.
@@ -67,26 +67,26 @@ impl Sample {
 
     /// The head without compression, whatever its encoding.
     pub(super) fn uncompressed_head(&self) -> Result<Bytes> {
+        // Any single-byte view of the bytes will do: decoding as UTF-8 leaves them as they are.
         match self.compression {
             Compression::None => Ok(self.head.clone()),
-            // Any single-byte view of the bytes will do: decoding as UTF-8 copies them as they are.
-            other => Ok(decode_all(&self.head, other, Encoding::Utf8)?.into()),
+            other => decode_shared(&self.head, other, Encoding::Utf8),
         }
     }
 
     /// The sample as UTF-8.
     pub(super) fn decode(&self, encoding: Encoding) -> Result<Decoded> {
-        let head = Bytes::from(decode_all(&self.head, self.compression, encoding)?);
+        let head = decode_shared(&self.head, self.compression, encoding)?;
         let whole =
             self.head.len() as u64 == self.size && (self.compression == Compression::None || head.len() < 16 << 20);
         let head = if whole { head } else { until_line_end(head) };
         let mut pieces = Vec::new();
         if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be {
             for piece in &self.pieces {
-                let text = decode_all(piece, Compression::None, encoding)?;
+                let text = decode_shared(piece, Compression::None, encoding)?;
                 // The first line is cut, and so is the last.
                 let start = memchr::memchr(b'\n', &text).map_or(text.len(), |found| found + 1);
-                pieces.push(until_line_end(Bytes::from(text).slice(start..)));
+                pieces.push(until_line_end(text.slice(start..)));
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]

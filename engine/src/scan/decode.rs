@@ -86,6 +86,14 @@ pub fn decode_all(data: &[u8], compression: Compression, encoding: Encoding) -> 
     Ok(text)
 }
 
+/// The same of shared bytes, which are not copied where there is nothing to decode.
+pub(crate) fn decode_shared(data: &Bytes, compression: Compression, encoding: Encoding) -> Result<Bytes> {
+    if compression == Compression::None && encoding == Encoding::Utf8 {
+        return Ok(data.slice(if data.starts_with(BOM) { BOM.len() } else { 0 }..));
+    }
+    Ok(decode_all(data, compression, encoding)?.into())
+}
+
 /// The beginning of a text, about `limit` bytes of it at most, and whether that is all there is. That it cannot be decoded
 /// further is an error only if `whole` says that `data` was not cut off.
 pub(crate) fn decode_start(

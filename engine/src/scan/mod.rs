@@ -80,4 +80,4 @@ pub(crate) use table::{ROWS_FILTERED, TextScan};
 pub use table::{TextTable, projected_stream};
 
 pub use decode::decode_all;
-pub(crate) use decode::decode_start;
+pub(crate) use decode::{decode_shared, decode_start};
