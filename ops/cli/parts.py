@@ -10,6 +10,9 @@ from ops.cli.backends import unreachable, wait_for
 
 def api(_: argparse.Namespace) -> int:
     """Serve the API until SIGTERM. It starts without its backends too, since /readyz must say what is missing."""
+    from graph.core.memory import leave_out_rich
+
+    leave_out_rich()
     from graph.app import run
     from graph.core.settings import get_settings
 
