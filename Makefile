@@ -16,7 +16,7 @@ UV_VERSION := 0.13.9
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python test-browser wheel codegen codegen-check bench fuzz faults format lock clean
+.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python test-browser wheel codegen codegen-check ci-box bench fuzz faults format lock clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -87,6 +87,10 @@ codegen: setup ## Write every generated file (schemas, SDL, TypeScript, .env.exa
 
 codegen-check: setup ## Fail when a generated file is stale.
 	@$(PY) -m ops.codegen --check
+
+ci-box: ## Run .ci/run on a fresh clone of what is committed, in a box that forbids what containers forbid (as root).
+	@rm -rf $(CACHE)/ci-box && git clone -q . $(CACHE)/ci-box
+	@cd $(CACHE)/ci-box && $(PYTHON) -m ops.setup.box ./.ci/run
 
 bench: setup ## Figures of the API and of jobs, beside their peers (tests/bench/README.md).
 	@$(PY) -m tests.bench $(BENCH_ARGS)
