@@ -2,8 +2,13 @@
 
 from graph.core.memory import leave_out_rich
 
-leave_out_rich()
 
-from graph.app import main  # noqa: E402  # only now
+def main() -> None:
+    """Serve; nothing may be imported before `rich` is left out."""
+    leave_out_rich()
+    from graph.app import main as serve
+
+    serve()
+
 
 main()

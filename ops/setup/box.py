@@ -1,8 +1,8 @@
 """Run a command with what a container forbids: `python -m ops.setup.box COMMAND …`, as root on Linux (x86-64).
 
 Keeps Docker's default capabilities only, sets no_new_privs, closes standard input, and lets unshare, setns, mount,
-umount2, pivot_root, ptrace and clone with a new user namespace answer EPERM (a seccomp filter, see seccomp(2)). CI runs
-in such a place: `make ci-box` tries `.ci/run` on a fresh clone in it.
+umount2, pivot_root, ptrace and clone with a new user namespace answer EPERM (a seccomp filter, see seccomp(2)). CI
+forbids at least user namespaces: `make ci-box` tries `.ci/run` on a fresh clone in here.
 """
 
 from __future__ import annotations

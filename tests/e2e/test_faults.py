@@ -160,7 +160,7 @@ def test_a_fault_of_the_supervisor_itself_leaves_no_process_behind(tmp_path: Pat
         assert back.wait_job(job)["status"] == "SUCCEEDED"
 
 
-def test_stopping_while_a_job_runs_is_quick_and_loses_nothing(tmp_path: Path) -> None:
+def test_stopping_while_a_job_runs_loses_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with stack_in(data) as first:
         user = first.register()

@@ -100,7 +100,7 @@ def test_a_damaged_file_is_an_error_and_not_the_end_of_the_server(server: Server
     assert server.process.poll() is None
 
 
-def test_storage_that_is_down_is_said_in_time(server: Server, tmp_path: Path) -> None:
+def test_storage_that_is_down_is_said(server: Server, tmp_path: Path) -> None:
     stored = server.put(parquet(pa.table({"n": [1]})))
     changes = {"s3_endpoint_url": f"http://127.0.0.1:{free_port()}", "flight_port": free_port()}
     settings = server.settings.model_copy(update=changes)
