@@ -40,6 +40,7 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline
+from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
@@ -54,11 +55,12 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
     "Dataset": load_dataset,
     "Pipeline": load_pipeline,
     "Job": load_job,
+    "Schedule": load_schedule,
 }
 
 
 @strawberry.type
-class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, AdminQuery):
+class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, SchedulesQuery, AdminQuery):
     """What can be asked."""
 
     @query(CanRead, description="Anything by its global id; null when it is not there or not visible.")
@@ -73,7 +75,15 @@ class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, 
 
 
 @strawberry.type
-class Mutation(UsersMutation, WorkspacesMutation, UploadsMutation, DatasetsMutation, PipelinesMutation, JobsMutation):
+class Mutation(
+    UsersMutation,
+    WorkspacesMutation,
+    UploadsMutation,
+    DatasetsMutation,
+    PipelinesMutation,
+    JobsMutation,
+    SchedulesMutation,
+):
     """What can be changed."""
 
 

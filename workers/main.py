@@ -29,6 +29,8 @@ from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
 from graph.jobs.leases import CANCEL_CHANNEL, Leases
+from graph.jobs.service import JobService
+from graph.schedules.ticker import Ticker
 from graph.uploads.service import UploadService
 from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
@@ -42,6 +44,7 @@ from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
 INSPECTIONS_AT_ONCE = 1
 INSPECTION_TIMEOUT_SECONDS = 600.0
 PURGE_SECONDS = 60.0
+SCHEDULES_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
 STALE_SPILL_SECONDS = 24 * 3600
@@ -71,6 +74,8 @@ class WorkerProcess:
         self.inspector = Inspector(datasets, self.inspectors, settings.job_memory_limit_bytes)
         self.sweeper = Sweeper(self.leases, self.slots, self.queue, self.id)
         self.purger = Purger(self.leases, datasets, uploads)
+        jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
+        self.ticker = Ticker(self.db, jobs)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -117,6 +122,7 @@ class WorkerProcess:
             "cancel": self._listen_for_cancel(),
             "beat": every(BEAT_SECONDS, self.heartbeat.beat, name="beat"),
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
+            "schedules": every(SCHEDULES_SECONDS, self.ticker.run_due, name="schedules"),
             "measure": every(5, self.sweeper.measure, name="measure"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),

@@ -55,6 +55,7 @@ class Order:
     pipeline_id: UUID | None = None
     spec: dict[str, Any] | None = None
     idempotency_key: str | None = None
+    schedule_id: UUID | None = None
 
 
 class DatasetNotReady(Conflict):
@@ -126,15 +127,25 @@ class JobService:
 
         Raises `InvalidPipeline` (all problems), `InvalidInput`, `NotFound`, or `Conflict` (DATASET_NOT_READY).
         """
-        _check_order(order)
+        check_order(order)
         with span("job.create"):
             async with self._db.tenant(workspace_id) as session:
-                job, created = await self._create(session, workspace_id, user_id, order)
+                job, created = await self.create(session, workspace_id, user_id, order)
             if created or job.status == "PENDING":
-                await self._announce(job, ring=True)
+                await self.ring(job)
         return job
 
-    async def _create(self, session: AsyncSession, workspace_id: UUID, user_id: UUID, order: Order) -> tuple[Job, bool]:
+    async def ring(self, job: Job) -> None:
+        """Tell subscribers and workers of a job that is committed and waits."""
+        await self._announce(job, ring=True)
+
+    async def create(
+        self, session: AsyncSession, workspace_id: UUID, user_id: UUID | None, order: Order, *, check: bool = True
+    ) -> tuple[Job, bool]:
+        """Add a job to the transaction; the flag tells whether it is new. `ring` for it after the commit.
+
+        Without `check` the engine is not asked whether the pipeline suits the data sets: the job itself will say so.
+        """
         key = order.idempotency_key
         if key is not None and (known := await repository.by_key(session, key)) is not None:
             return known, False
@@ -150,7 +161,8 @@ class JobService:
             except Conflict as error:
                 raise DatasetNotReady(error.message, path=error.path) from error
             inputs[item.name] = dataset
-        await require_valid(spec, schemas_for_validation(spec, inputs))
+        if check:
+            await require_valid(spec, schemas_for_validation(spec, inputs))
         if name is None:
             main = inputs.get("input") or next(iter(inputs.values()))
             name = main.name
@@ -165,6 +177,7 @@ class JobService:
             "max_attempts": self._settings.max_attempts,
             "sequence": 1,
             "idempotency_key": key,
+            "schedule_id": order.schedule_id,
             "traceparent": traceparent(),
             "created_by": user_id,
         }
@@ -289,7 +302,8 @@ class JobService:
         )
 
 
-def _check_order(order: Order) -> None:
+def check_order(order: Order) -> None:
+    """Raise `InvalidInput` for an order that no data could make right."""
     if (order.pipeline_id is None) == (order.spec is None):
         raise InvalidInput("Give either pipelineId or spec.", code="PIPELINE_OR_SPEC", path=["pipelineId"])
     if not 1 <= len(order.inputs) <= MAX_INPUTS:

@@ -207,6 +207,12 @@ class Job(Node):
             sequence=Int64(row.sequence),
         )
 
+    @field(description="The schedule that started it; null for a person's job, and once the schedule is deleted.")
+    def schedule_id(self) -> strawberry.ID | None:
+        """Global id of the schedule."""
+        key = self.row.schedule_id
+        return None if key is None else strawberry.ID(to_global("Schedule", key))
+
     @field(description="The specification as it was when the job was made.")
     def spec(self) -> JSON:
         """The snapshot."""

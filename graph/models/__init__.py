@@ -11,6 +11,7 @@ from graph.models.jobs import Job
 from graph.models.memberships import Membership
 from graph.models.pipeline_versions import PipelineVersion
 from graph.models.pipelines import Pipeline
+from graph.models.schedules import Schedule
 from graph.models.sessions import Session
 from graph.models.uploads import Upload
 from graph.models.users import User
@@ -29,6 +30,7 @@ __all__ = [
     "Pipeline",
     "PipelineVersion",
     "Row",
+    "Schedule",
     "Session",
     "TenantRow",
     "Upload",

@@ -19,8 +19,8 @@ class Job(TenantRow):
 
     `name` is the pipeline's, or that of the main input for a specification without one; downloads are named after it.
     `lease_token` grows with each claim and fences writes of workers that lost their lease; `sequence` grows with each
-    change that subscribers should see. `inputs` is [{name, datasetId}]; `progress`, `error`, `result` hold the engine's
-    words with keys in camelCase.
+    change that subscribers should see. `schedule_id` is what started it, if no person did. `inputs` is
+    [{name, datasetId}]; `progress`, `error`, `result` hold the engine's words with keys in camelCase.
     """
 
     __tablename__ = "jobs"
@@ -38,6 +38,7 @@ class Job(TenantRow):
             "id",
             postgresql_where=text("status = 'PENDING'"),
         ),
+        Index("ix_jobs_schedule_id_id", "schedule_id", "id", postgresql_where=text("schedule_id IS NOT NULL")),
         Index("ix_jobs_lease_until", "lease_until", postgresql_where=text("status = 'RUNNING'")),
     )
 
@@ -60,6 +61,7 @@ class Job(TenantRow):
     progress: Mapped[Json | None]
     error: Mapped[Json | None]
     result: Mapped[Json | None]
+    schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id", ondelete="SET NULL"))
     traceparent: Mapped[str | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     started_at: Mapped[datetime | None]

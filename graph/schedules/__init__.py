@@ -1,0 +1,1 @@
+"""Schedules: pipelines that run by the clock."""
