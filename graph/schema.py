@@ -44,6 +44,7 @@ from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_sc
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
+from graph.webhooks.resolvers import WebhooksMutation, WebhooksQuery, load_webhook, load_webhook_delivery
 from graph.workspaces.resolvers import WorkspacesMutation, load_workspace
 
 # type name in the global id → loader that returns None for what the caller may not see
@@ -56,11 +57,15 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
     "Pipeline": load_pipeline,
     "Job": load_job,
     "Schedule": load_schedule,
+    "Webhook": load_webhook,
+    "WebhookDelivery": load_webhook_delivery,
 }
 
 
 @strawberry.type
-class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, SchedulesQuery, AdminQuery):
+class Query(
+    UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, SchedulesQuery, WebhooksQuery, AdminQuery
+):
     """What can be asked."""
 
     @query(CanRead, description="Anything by its global id; null when it is not there or not visible.")
@@ -83,6 +88,7 @@ class Mutation(
     PipelinesMutation,
     JobsMutation,
     SchedulesMutation,
+    WebhooksMutation,
 ):
     """What can be changed."""
 

@@ -32,6 +32,7 @@ from graph.jobs.leases import CANCEL_CHANNEL, Leases
 from graph.jobs.service import JobService
 from graph.schedules.ticker import Ticker
 from graph.uploads.service import UploadService
+from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.runner import ChildPool
@@ -45,6 +46,8 @@ INSPECTIONS_AT_ONCE = 1
 INSPECTION_TIMEOUT_SECONDS = 600.0
 PURGE_SECONDS = 60.0
 SCHEDULES_SECONDS = 1.0
+WEBHOOKS_SECONDS = 1.0
+PRUNE_SECONDS = 3600.0
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
 STALE_SPILL_SECONDS = 24 * 3600
@@ -76,12 +79,14 @@ class WorkerProcess:
         self.purger = Purger(self.leases, datasets, uploads)
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
+        self.deliverer = Deliverer(self.db, settings.webhook_networks)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and close everything."""
         async with AsyncExitStack() as stack:
-            for part in (self.db, self.queue, self.events, self.storage, self.inspectors, self.children):
+            parts = (self.db, self.queue, self.events, self.storage, self.inspectors, self.children, self.deliverer)
+            for part in parts:
                 stack.push_async_callback(_close, type(part).__name__, part.close)
             await asyncio.to_thread(clear_stale_spill, self.settings.spill_dir)
             server = await metrics.start(self.settings.api_host, self.settings.worker_metrics_port, self.ready)
@@ -123,6 +128,7 @@ class WorkerProcess:
             "beat": every(BEAT_SECONDS, self.heartbeat.beat, name="beat"),
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
             "schedules": every(SCHEDULES_SECONDS, self.ticker.run_due, name="schedules"),
+            "webhooks": every(WEBHOOKS_SECONDS, self.deliverer.fill, name="webhooks"),
             "measure": every(5, self.sweeper.measure, name="measure"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
@@ -152,6 +158,8 @@ class WorkerProcess:
     async def _purge(self) -> None:
         if await self.sweeper.elected("purge", PURGE_SECONDS):
             await self.purger.purge()
+        if await self.sweeper.elected("prune", PRUNE_SECONDS):
+            await self.deliverer.prune()
 
     async def ready(self) -> str | None:
         """Return None when PostgreSQL and Redis answer, else what does not."""

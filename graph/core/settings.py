@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,12 @@ from pydantic_settings import (
 from graph.core.errors import ConfigurationError
 
 MIB = 1024 * 1024
+Network = IPv4Network | IPv6Network
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Return the networks of a list separated by commas; `ValueError` names the first that is none."""
+    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
 class _FileSource(EnvSettingsSource):
@@ -151,6 +158,12 @@ class Settings(BaseSettings):
     url_expiry_seconds: int = Field(3600, ge=60, le=604800, description="Life of a presigned URL.")
     ticket_expiry_seconds: int = Field(3600, ge=60, description="Life of an Arrow Flight ticket.")
 
+    webhook_allowed_networks: str = Field(
+        "",
+        description="Networks that webhooks may reach although they are not public, separated by commas "
+        "(10.1.0.0/16, 127.0.0.1/32).",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -196,6 +209,18 @@ class Settings(BaseSettings):
     @classmethod
     def _no_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        """Refuse at the start what could only fail later."""
+        parse_networks(value)
+        return value
+
+    @property
+    def webhook_networks(self) -> list[Network]:
+        """WEBHOOK_ALLOWED_NETWORKS, parsed."""
+        return parse_networks(self.webhook_allowed_networks)
 
     @property
     def owner_database_url(self) -> str:

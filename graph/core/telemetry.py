@@ -51,6 +51,9 @@ JOBS = Gauge("karyaksham_jobs", "Jobs by status.", ["status"], registry=REGISTRY
 JOB_SECONDS = Histogram(
     "karyaksham_job_seconds", "Duration of attempts by outcome.", ["outcome"], buckets=_LONG, registry=REGISTRY
 )
+WEBHOOKS = Counter(
+    "karyaksham_webhook_attempts_total", "Attempts to deliver a webhook.", ["outcome"], registry=REGISTRY
+)
 ENGINE_BYTES = Counter(
     "karyaksham_engine_bytes_total", "Bytes that the engine read and wrote.", ["direction"], registry=REGISTRY
 )

@@ -15,6 +15,8 @@ from graph.models.schedules import Schedule
 from graph.models.sessions import Session
 from graph.models.uploads import Upload
 from graph.models.users import User
+from graph.models.webhook_deliveries import WebhookDelivery
+from graph.models.webhooks import Webhook
 from graph.models.workspaces import Workspace
 
 __all__ = [
@@ -35,5 +37,7 @@ __all__ = [
     "TenantRow",
     "Upload",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "Workspace",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -13,6 +13,7 @@ from graph.api.connection import Connection, to_connection
 from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from graph.api.fields import field
 from graph.api.node import Node
+from graph.api.notice import Notice
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.jobs.types import Job, JobInput
@@ -42,19 +43,6 @@ class ScheduleOutcome(Enum):
     STARTED = "STARTED"
     SKIPPED = "SKIPPED"
     REFUSED = "REFUSED"
-
-
-@strawberry.type(description="Why the service did something by itself.")
-class Notice:
-    """A code for programs and a sentence for people."""
-
-    code: str
-    message: str
-
-    @classmethod
-    def of(cls, stored: dict[str, Any] | None) -> Notice | None:
-        """Make it of {code, message}."""
-        return None if stored is None else cls(code=stored["code"], message=stored["message"])
 
 
 @strawberry.type(description="A pipeline that runs by the clock.")

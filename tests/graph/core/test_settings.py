@@ -64,3 +64,11 @@ def test_secrets_stay_out_of_repr() -> None:
 def test_broken_signing_key_is_a_configuration_error(value: str) -> None:
     with pytest.raises(ConfigurationError, match="SIGNING_KEY"):
         KeyRing.from_settings(Settings.model_validate({"signing_key": value}))
+
+
+def test_networks_that_are_none_are_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8, 192.168.1.5,fd00::/8")
+    assert [str(each) for each in load_settings().webhook_networks] == ["10.0.0.0/8", "192.168.1.5/32", "fd00::/8"]
+    monkeypatch.setenv("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8,intranet")
+    with pytest.raises(ConfigurationError, match=r"WEBHOOK_ALLOWED_NETWORKS.*intranet"):
+        load_settings()

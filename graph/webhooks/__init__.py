@@ -1,0 +1,1 @@
+"""Webhooks: signed messages about jobs that have ended."""

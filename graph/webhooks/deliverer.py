@@ -1,0 +1,141 @@
+"""What workers do with the outbox: send what is due, note the answer, try again later, give up at last.
+
+At least once: a worker that dies between the receiver's answer and the note of it leaves a message that another sends
+again, with the same `webhook-id`. No transaction is open while a request is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.core.audit import record
+from graph.core.db import Database
+from graph.core.errors import ServiceUnavailable
+from graph.core.settings import Network
+from graph.core.telemetry import WEBHOOKS
+from graph.models import Webhook, WebhookDelivery
+from graph.webhooks import repository, signing, state
+from graph.webhooks.repository import Claimed
+from graph.webhooks.sender import Answer, Sender
+
+AT_ONCE: Final = 8
+# longer than a request may take, so that no two workers send one message at once
+LEASE: Final = timedelta(seconds=60)
+KEEP: Final = timedelta(days=30)
+_CLOSE_SECONDS: Final = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class Deliverer:
+    """Sends the messages of all workspaces, a bounded number at once."""
+
+    def __init__(self, db: Database, allowed: Sequence[Network]) -> None:
+        self._db = db
+        self._sender = Sender(allowed, most=AT_ONCE)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def fill(self) -> None:
+        """Begin what is due as long as there is room; returns before the answers have come."""
+        while len(self._running) < AT_ONCE:
+            work = await self._claim()
+            if work is None:
+                return
+            task = asyncio.create_task(self._chain(work))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def deliver_due(self) -> None:
+        """Begin what is due and wait until nothing is under way."""
+        await self.fill()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _chain(self, work: Claimed) -> None:
+        """Send one message after the other, until none is due."""
+        delivery_id = work.id
+        try:
+            await self._deliver(work)
+            while (following := await self._claim()) is not None:
+                delivery_id = following.id
+                await self._deliver(following)
+        except ServiceUnavailable as error:  # the lease ends, and another attempt follows
+            log.warning("webhook_not_noted", delivery_id=str(delivery_id), error=str(error))
+        except Exception:
+            log.exception("webhook_broke", delivery_id=str(delivery_id))
+
+    async def _claim(self) -> Claimed | None:
+        async with self._db.system() as session:
+            return await repository.claim(session, LEASE)
+
+    async def _deliver(self, work: Claimed) -> None:
+        body = signing.body(work.event, work.snapshot)
+        headers = signing.headers(work.secret, signing.message_id(work.id), int(work.at.timestamp()), body)
+        answer = await self._sender.post(work.url, headers, body)
+        WEBHOOKS.labels("delivered" if answer.succeeded else "failed").inc()
+        async with self._db.tenant(work.workspace_id) as session:
+            # in the order of a deletion, which goes from the webhook to its deliveries
+            webhook = await repository.get(session, work.webhook_id, lock=True)
+            found = await repository.lock_delivery(session, work.id)
+            if webhook is None or found is None or found[0].lease_token != work.token:
+                return
+            delivery, now = found
+            if _note(webhook, delivery, answer, now):
+                await _audit_disabled(session, webhook)
+
+    async def prune(self) -> None:
+        """Forget deliveries of long ago."""
+        async with self._db.system() as session:
+            gone = await repository.prune(session, KEEP)
+        if gone:
+            log.info("webhook_deliveries_pruned", deliveries=gone)
+
+    async def close(self) -> None:
+        """Give requests that are under way a moment; what is cut off is sent again by another worker."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_CLOSE_SECONDS)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._sender.close()
+
+
+def _note(webhook: Webhook, delivery: WebhookDelivery, answer: Answer, now: datetime) -> bool:
+    """Write down what came of an attempt, and what follows from it; tells whether the webhook is disabled now."""
+    delivery.lease_until = None
+    delivery.response_status, delivery.response_ms, delivery.error = answer.status, answer.milliseconds, answer.error
+    if answer.succeeded:
+        delivery.status, delivery.delivered_at = "DELIVERED", now
+        webhook.failing_since = None
+        return False
+    webhook.failing_since = webhook.failing_since or now
+    wait = state.backoff(delivery.attempt, random.random())  # noqa: S311  # spreads requests, hides nothing
+    if wait is None or answer.status == state.GONE:
+        delivery.status = "FAILED"
+    else:
+        delivery.next_attempt_at = now + wait
+    reason = state.reason_to_disable(answer.status, answer.error, webhook.failing_since, now)
+    if reason is None or not webhook.enabled:
+        return False
+    webhook.enabled, webhook.disabled_reason = False, reason
+    log.warning("webhook_disabled", webhook_id=str(webhook.id), code=reason["code"])
+    return True
+
+
+async def _audit_disabled(session: AsyncSession, webhook: Webhook) -> None:
+    await record(
+        session,
+        "webhook.disable",
+        actor_id=None,
+        workspace_id=webhook.workspace_id,
+        object_type="Webhook",
+        object_id=webhook.id,
+        data=webhook.disabled_reason,
+    )
