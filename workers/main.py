@@ -42,6 +42,8 @@ from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
 INSPECTIONS_AT_ONCE = 1
 INSPECTION_TIMEOUT_SECONDS = 600.0
 PURGE_SECONDS = 60.0
+# all statements of workers are short; a lease must outlive one that hangs
+STATEMENT_TIMEOUT_MS = 8_000
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
 STALE_SPILL_SECONDS = 24 * 3600
@@ -57,7 +59,13 @@ class WorkerProcess:
         self.serving = asyncio.Event()
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         size = settings.worker_concurrency
-        self.db = Database(settings.database_url, pool_size=4, max_overflow=size, application_name="karyaksham-worker")
+        self.db = Database(
+            settings.database_url,
+            pool_size=4,
+            max_overflow=size,
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+            application_name="karyaksham-worker",
+        )
         self.queue = Queue(settings)
         self.events = Events(settings)
         self.storage = Storage(settings)

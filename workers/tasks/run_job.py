@@ -222,10 +222,7 @@ class JobRunner:
     async def _failed(self, work: Assignment, control: Control, reporter: Reporter, error: AttemptError) -> str:
         """Record the end of an attempt without a result."""
         if control.lost:
-            log.warning("lease_lost")
-            with contextlib.suppress(ServiceUnavailable):  # the purge may have passed by before the last byte
-                await self._leases.discard(work)
-            return "lost"
+            return await self._lost(work)
         if control.draining and not control.cancelled:
             after = await self._insist(lambda: self._leases.hand_back(work))
             if after is not None and after.status == "PENDING":
@@ -235,12 +232,18 @@ class JobRunner:
         lines = reporter.take()
         after = await self._insist(lambda: self._leases.fail(work, error.to_json(), outcome=outcome, lines=lines))
         if after is None:
-            log.warning("lease_lost")
-            return "lost"
+            return await self._lost(work)
         if after.status == "PENDING":
             self._ring_later(work.job_id, after.attempt + 1, _seconds_until(after.next_attempt_at))
             return "retried"
         return after.status.lower()
+
+    async def _lost(self, work: Assignment) -> str:
+        """Leave nothing of an attempt whose job is another's by now."""
+        log.warning("lease_lost")
+        with contextlib.suppress(ServiceUnavailable):
+            await self._leases.discard(work)
+        return "lost"
 
     def _ring(self, job_id: UUID, attempt: int) -> None:
         task = asyncio.create_task(self._queue.ring(job_id, attempt))

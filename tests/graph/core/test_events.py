@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +14,7 @@ from graph.context import Services
 from graph.core.events import RESYNC, Events, Subscription, job_channel, workspace_channel
 from graph.core.ids import uuid7
 from graph.core.settings import Settings
+from tests.faults.proxy import Hurt, Proxy
 from tests.processes import PATIENCE
 
 
@@ -101,3 +104,24 @@ async def test_without_redis_publishing_says_so_and_subscribing_does_not_hang() 
             pass
     finally:
         await events.close()
+
+
+async def test_a_listening_connection_cut_without_a_word_is_noticed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No RST ever comes, and what was published meanwhile is lost: subscribers are told to look again."""
+    monkeypatch.setattr("graph.core.events._PING_SECONDS", 0.3)
+    url = urlsplit(services.settings.redis_url)
+    with Proxy("valkey", (str(url.hostname), int(url.port or 0)), random.Random(1)) as proxy:
+        through = url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}").geturl()
+        events = Events(services.settings.model_copy(update={"redis_url": through}))
+        try:
+            channel = job_channel(uuid7())
+            async with events.subscribe(channel) as subscription:
+                assert proxy.hurt(Hurt("half-open", "both")) == 1
+                proxy.heal()
+                assert await following(subscription) == RESYNC
+                await events.publish(channel, {"n": 1})
+                assert await following(subscription) == {"n": 1}
+        finally:
+            await events.close()
