@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -34,9 +29,10 @@ from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.runner import ChildPool
 from workers.slots import Slots
+from workers.spill import clear_stale_spill
 from workers.tasks.inspect import Inspector
 from workers.tasks.purge import Purger
-from workers.tasks.run_job import SPILL_PREFIX, JobRunner
+from workers.tasks.run_job import JobRunner
 from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
 
 INSPECTIONS_AT_ONCE = 1
@@ -46,7 +42,6 @@ PURGE_SECONDS = 60.0
 STATEMENT_TIMEOUT_MS = 8_000
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
-STALE_SPILL_SECONDS = 24 * 3600
 
 log = structlog.get_logger(__name__)
 
@@ -186,14 +181,6 @@ async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
 
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-def clear_stale_spill(folder: str | None) -> None:
-    """Remove spill folders that workers killed long ago left behind."""
-    for path in Path(folder or tempfile.gettempdir()).glob(f"{SPILL_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < time.time() - STALE_SPILL_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 async def serve(settings: Settings) -> None:
