@@ -49,15 +49,24 @@ def targets(family: str, workers: int, disks: bool, clocks: bool) -> list[str]:
     }[family]
 
 
-def schedule(seed: int, seconds: float, *, workers: int, disks: bool, clocks: bool, pause: float = 4.0) -> list[Fault]:
-    """All faults of a seed, by time; `pause` is the mean of seconds between two."""
+def schedule(
+    seed: int,
+    seconds: float,
+    *,
+    workers: int,
+    disks: bool,
+    clocks: bool,
+    pause: float = 4.0,
+    longest: float = LONGEST_SECONDS,
+) -> list[Fault]:
+    """All faults of a seed, by time; `pause` is the mean of seconds between two, `longest` what one may last."""
     rng = random.Random(f"{seed} faults")
     out: list[Fault] = []
     at = rng.expovariate(1 / pause)
     while at < seconds:
         (family,) = rng.choices(list(FAMILIES), list(FAMILIES.values()))
         long = rng.random() < 0.15
-        lasts = rng.uniform(5, LONGEST_SECONDS) if long else rng.uniform(0.3, 5)
+        lasts = rng.uniform(5, longest) if long else rng.uniform(0.3, 5)
         number = rng.randrange(2**31)
         if found := targets(family, workers, disks, clocks):
             out.append(Fault(at, family, rng.choice(found), lasts, number))

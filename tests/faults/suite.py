@@ -14,7 +14,7 @@ from uuid import UUID
 
 from tests.faults import check
 from tests.faults.cases import BIG_ROWS, Case, Cases
-from tests.faults.chaos import Chaos, schedule
+from tests.faults.chaos import LONGEST_SECONDS, Chaos, schedule
 from tests.faults.client import Clients, tenant
 from tests.faults.ground import Ground, ground_in, send
 from tests.faults.recovery import Recoveries, figures
@@ -29,7 +29,7 @@ WHERE finished_at IS NOT NULL AND outcome <> 'SUCCEEDED' AND cleaned_at IS NULL"
 AGE = "UPDATE job_attempts SET finished_at = finished_at - interval '10 minutes' WHERE cleaned_at IS NULL"
 # an outage that the last fault left behind may take the engine's whole patience with storage, more than once
 QUIET_SECONDS = 6 * PATIENCE
-NETWORK = {
+SETTINGS = {
     # many faults hit one job: enough attempts that most succeed, and some still use them up
     "MAX_ATTEMPTS": "8",
     "JOB_MEMORY_LIMIT_BYTES": str(64 * 1024 * 1024),
@@ -46,6 +46,7 @@ class Plan:
     seconds: float
     workers: int = 3
     pause: float = 4.0
+    longest: float = LONGEST_SECONDS
     big_rows: int = BIG_ROWS
     settings: Mapping[str, str] = field(default_factory=dict)
     small_disks: bool = False
@@ -90,7 +91,7 @@ class Suite:
                 self._folder,
                 random.Random(f"{plan.seed} proxies"),
                 workers=plan.workers,
-                settings={**NETWORK, **plan.settings},
+                settings={**SETTINGS, **plan.settings},
                 small_disks=plan.small_disks,
                 clocks=plan.clocks,
             ) as ground,
@@ -124,6 +125,7 @@ class Suite:
             disks=bool(ground.disks),
             clocks=ground.clocks.available,
             pause=plan.pause,
+            longest=plan.longest,
         )
         families = Counter(fault.family for fault in faults)
         self._say(f"{plan.jobs} jobs, {len(faults)} faults in {plan.seconds:.0f} s: {dict(families)}")
