@@ -17,6 +17,7 @@ from tests.faults.cases import BIG_ROWS, Case, Cases
 from tests.faults.chaos import LONGEST_SECONDS, Chaos, schedule
 from tests.faults.client import Clients, tenant
 from tests.faults.ground import Ground, ground_in, send
+from tests.faults.proxy import Hurt
 from tests.faults.recovery import Recoveries, figures
 from tests.faults.truth import Truth
 from tests.processes import PATIENCE
@@ -29,6 +30,8 @@ WHERE finished_at IS NOT NULL AND outcome <> 'SUCCEEDED' AND cleaned_at IS NULL"
 AGE = "UPDATE job_attempts SET finished_at = finished_at - interval '10 minutes' WHERE cleaned_at IS NULL"
 # an outage that the last fault left behind may take the engine's whole patience with storage, more than once
 QUIET_SECONDS = 6 * PATIENCE
+# Storage is far away and slow all the time, so that faults find jobs in the middle of their work.
+SLOW = (Hurt("delay", "up", amount=0.15), Hurt("throttle", "down", amount=2_500_000.0))
 SETTINGS = {
     # many faults hit one job: enough attempts that most succeed, and some still use them up
     "MAX_ATTEMPTS": "8",
@@ -45,7 +48,7 @@ class Plan:
     jobs: int
     seconds: float
     workers: int = 3
-    pause: float = 4.0
+    pause: float = 3.0
     longest: float = LONGEST_SECONDS
     big_rows: int = BIG_ROWS
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +132,8 @@ class Suite:
         )
         families = Counter(fault.family for fault in faults)
         self._say(f"{plan.jobs} jobs, {len(faults)} faults in {plan.seconds:.0f} s: {dict(families)}")
+        for hurt in SLOW:
+            ground.proxies["s3"].hurt(hurt)
         clients.begin(plan.jobs, plan.seconds)
         chaos.run(faults, threading.Event())
         self._report.lines.append(f"{plan.jobs} jobs under {len(faults)} faults: {dict(families)}")
