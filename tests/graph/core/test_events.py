@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 
 from graph.context import Services
 from graph.core.events import RESYNC, Events, Subscription, job_channel, workspace_channel
@@ -16,6 +17,7 @@ from graph.core.ids import uuid7
 from graph.core.settings import Settings
 from tests.faults.proxy import Hurt, Proxy
 from tests.processes import PATIENCE
+from tests.stack import Backends
 
 
 @pytest.fixture
@@ -125,3 +127,21 @@ async def test_a_listening_connection_cut_without_a_word_is_noticed(
                 assert await following(subscription) == {"n": 1}
         finally:
             await events.close()
+
+
+def test_a_connection_that_ends_under_a_write_costs_no_more_than_the_notice(backends: Backends) -> None:
+    """uvloop, on which workers run, says RuntimeError then: it must not look as if the committed change had failed."""
+
+    async def publish() -> list[bool]:
+        events = Events(backends.settings)
+        try:
+            told = [await events.publish_job(uuid7(), uuid7(), 1)]
+            (connection,) = events._redis.connection_pool._available_connections
+            connection._writer.transport.abort()
+            return [*told, await events.publish_job(uuid7(), uuid7(), 2), await events.publish_job(uuid7(), uuid7(), 3)]
+        finally:
+            await events.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        told = runner.run(publish())
+    assert (told[0], told[2]) == (True, True)
