@@ -85,10 +85,11 @@ class Chaos:
         self._started = time.monotonic()
         self.log: list[str] = []
 
-    def note(self, text: str) -> None:
-        """Write a line into the log of faults."""
+    def note(self, text: str, at: float | None = None) -> None:
+        """Write a line into the log of faults; of now, or of a moment of the monotonic clock."""
+        moment = (time.monotonic() if at is None else at) - self._started
         with self._lock:
-            self.log.append(f"{time.monotonic() - self._started:8.2f} s  {text}")
+            self.log = sorted([*self.log, f"{moment:8.2f} s  {text}"], key=lambda line: float(line.split()[0]))
 
     def run(self, faults: list[Fault], stop: threading.Event) -> None:
         """Do the schedule; returns when the last fault is over, or when told to stop. Then all is undone."""
@@ -200,7 +201,8 @@ class Chaos:
 
     def _clock(self, fault: Fault, rng: random.Random) -> tuple[str, Undo]:
         slot = SERVICES if fault.target == "services" else DATABASE
-        step = rng.choice([-1, 1]) * rng.choice([1.0, 10.0, 60.0, 200.0])
+        # what was written under a step of PostgreSQL's clock (a lease's end, the next attempt) is late by as much
+        step = rng.choice([-1, 1]) * rng.choice([1.0, 10.0, 20.0] if slot == DATABASE else [1.0, 60.0, 200.0])
         self._ground.clocks.step(slot, step)
         return f"stepped by {step:+g} s", lambda: self._ground.clocks.step(slot, 0)
 

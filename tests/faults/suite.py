@@ -75,6 +75,11 @@ class Report:
             parts += ["", "faults:", *self.faults, "", *self.histories]
         return "\n".join(parts)
 
+    @property
+    def whole(self) -> str:
+        """With the log of faults, problems or none."""
+        return str(self) if self.problems else "\n".join([str(self), "", *self.faults])
+
 
 class Suite:
     """Runs a plan on a ground of its own."""
@@ -110,13 +115,14 @@ class Suite:
                 self._quiet(truth)
                 self._clear(truth)
                 self._check(clients, truth)
-                self._lines(ground, clients, truth, recoveries)
+                self._lines(ground, chaos, clients, truth, recoveries)
                 if plan.recoveries and not self._report.problems:
                     self._recoveries(ground, truth, tenants[0])
             finally:
                 clients.stop()
                 chaos.undo_all()
                 self._report.faults = chaos.log
+                (self._folder / "report.txt").write_text(self._report.whole)
         return self._report
 
     def _storm(self, ground: Ground, chaos: Chaos, clients: Clients) -> None:
@@ -187,7 +193,7 @@ class Suite:
         jobs = list(dict.fromkeys(job_id for job_id, _ in found if job_id in history.jobs))
         self._report.histories += [history.tell(job_id) for job_id in jobs if job_id is not None][:20]
 
-    def _lines(self, ground: Ground, clients: Clients, truth: Truth, recoveries: Recoveries) -> None:
+    def _lines(self, ground: Ground, chaos: Chaos, clients: Clients, truth: Truth, recoveries: Recoveries) -> None:
         history = check.History(truth)
         jobs = history.jobs.values()
         statuses = Counter(job["status"] for job in jobs)
@@ -197,6 +203,9 @@ class Suite:
         twice = sum(sum(row["outcome"] == "SUCCEEDED" for row in rows) > 1 for rows in history.attempts.values())
         gave_up = sum(check.gave_up(job, history.attempts.get(job["id"], [])) for job in jobs)
         noise = sum(log.read_text(errors="replace").count("was never retrieved") for log in ground.logs.glob("*.log*"))
+        for loss in recoveries.losses:
+            began = "the job ended" if loss.seconds is None else f"the next began after {loss.seconds:.1f} s"
+            chaos.note(f"attempt {loss.attempt} of job {loss.job_id} was lost with its worker; {began}", at=loss.at)
         self._report.lines += [
             f"{acknowledged} acknowledged, {dict(statuses)}, attempts {dict(outcomes)}",
             f"{lost} lost, {twice} published twice, {gave_up} failed because faults hit all of their attempts",
