@@ -98,8 +98,8 @@ bench: setup ## Figures of the API and of jobs, beside their peers (tests/bench/
 fuzz: ## Fuzz the readers for SECONDS=600 (SEED=n repeats, KEEP=1 keeps inputs of new behaviour; engine/tests/fuzz/main.rs).
 	@FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(SEED) FUZZ_KEEP=$(KEEP) cargo test --release --locked --workspace --test fuzz -- --nocapture --test-threads 1
 
-faults: setup ## Tests under faults: kills, cut connections, restarts (the seeded schedule is part 3's).
-	@$(PY) -m pytest tests/e2e -k "fault or outage or restart" $(PYTEST_ARGS)
+faults: setup ## Jobs with known answers under random faults: SEED=n repeats, JOBS=200, MINUTES=10 (tests/faults).
+	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES)) $(FAULTS_ARGS)
 
 format: ## Format all code.
 	@ruff format . && ruff check --fix . ; cargo fmt --all; npm --prefix web run format --silent

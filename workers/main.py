@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +32,10 @@ from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.runner import ChildPool
 from workers.slots import Slots
+from workers.spill import clear_stale_spill
 from workers.tasks.inspect import Inspector
 from workers.tasks.purge import Purger
-from workers.tasks.run_job import SPILL_PREFIX, JobRunner
+from workers.tasks.run_job import JobRunner
 from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
 
 INSPECTIONS_AT_ONCE = 1
@@ -48,9 +44,10 @@ PURGE_SECONDS = 60.0
 SCHEDULES_SECONDS = 1.0
 WEBHOOKS_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
+# all statements of workers are short; a lease must outlive one that hangs
+STATEMENT_TIMEOUT_MS = 8_000
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
-STALE_SPILL_SECONDS = 24 * 3600
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +60,13 @@ class WorkerProcess:
         self.serving = asyncio.Event()
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         size = settings.worker_concurrency
-        self.db = Database(settings.database_url, pool_size=4, max_overflow=size, application_name="karyaksham-worker")
+        self.db = Database(
+            settings.database_url,
+            pool_size=4,
+            max_overflow=size,
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+            application_name="karyaksham-worker",
+        )
         self.queue = Queue(settings)
         self.events = Events(settings)
         self.storage = Storage(settings)
@@ -192,14 +195,6 @@ async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
 
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-def clear_stale_spill(folder: str | None) -> None:
-    """Remove spill folders that workers killed long ago left behind."""
-    for path in Path(folder or tempfile.gettempdir()).glob(f"{SPILL_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < time.time() - STALE_SPILL_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 async def serve(settings: Settings) -> None:

@@ -8,6 +8,7 @@ length of one transaction; a query outside sees no row at all. `Database.system(
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
@@ -16,6 +17,8 @@ from uuid import UUID
 import asyncpg
 import orjson
 from sqlalchemy import text
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -28,19 +31,36 @@ SYSTEM_ROLE: Final = "karyaksham_system"
 WORKSPACE_SETTING: Final = "karyaksham.workspace_id"
 
 _TURN_SECONDS: Final = 10
+# An answer that has not come this long after the server should have given up will not come any more.
+_SILENCE_SECONDS: Final = 2
+# A connection that does not begin within this is given up; several of them, and PostgreSQL is away.
+_BEGIN_SECONDS: Final = 5
+_AWAY_SECONDS: Final = 15
+# A frozen worker's locks end after this; a transaction waits for nothing but PostgreSQL.
+_IDLE_SECONDS: Final = 10
 # character_not_in_repertoire (NUL in text), untranslatable_character (\u0000 in jsonb)
 _BAD_TEXT: Final = frozenset({"22021", "22P05"})
 
 _ENTER_SYSTEM: Final = f"SET LOCAL ROLE {SYSTEM_ROLE}"
 
+
+class _Silence(Exception):
+    """A statement's answer did not come: the connection is cut without a word, or the server stands still."""
+
+
 _UNREACHABLE = (
+    _Silence,
     OSError,
     asyncpg.CannotConnectNowError,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.ConnectionFailureError,
-    asyncpg.TooManyConnectionsError,
+    # disk full, out of memory, too many connections
+    asyncpg.InsufficientResourcesError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    # past the statement timeout: the server hangs, or somebody who hangs holds a lock
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     PoolTimeout,
     TimeoutError,
 )
@@ -77,8 +97,15 @@ class _Connection(asyncpg.Connection):
         """Send a statement; a BEGIN takes `enter` along."""
         if self.enter is not None and query.startswith("BEGIN"):
             query, self.enter = f"{query} {self.enter}", None
+            options.setdefault("timeout", _BEGIN_SECONDS)
         status: str = await super().execute(query, *args, **options)
         return status
+
+
+def _name_silence(context: ExceptionContext) -> BaseException | None:
+    """Give the driver's time-outs and broken pipes a type of their own: the block around may raise the same ones."""
+    silent = isinstance(context.original_exception, (TimeoutError, OSError))
+    return _Silence(str(context.original_exception)) if silent else None
 
 
 class _StaleConnection(Exception):
@@ -140,16 +167,19 @@ class Database:
             connect_args={
                 "connection_class": _Connection,
                 "timeout": 5,
+                # by this clock: a server that cannot be reached cannot end a statement either
+                "command_timeout": statement_timeout_ms / 1000 + _SILENCE_SECONDS,
                 "prepared_statement_cache_size": 500,
                 "server_settings": {
                     "application_name": application_name,
                     "statement_timeout": str(statement_timeout_ms),
-                    "idle_in_transaction_session_timeout": "60000",
+                    "idle_in_transaction_session_timeout": str(_IDLE_SECONDS * 1000),
                     "timezone": "UTC",
                     "jit": "off",
                 },
             },
         )
+        listen(self._engine.sync_engine, "handle_error", _name_silence)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -177,17 +207,21 @@ class Database:
                 try:
                     yield session
                     await session.commit()
-                except Exception:
-                    await session.rollback()
-                    settled = True
+                except Exception as error:
+                    if not (isinstance(error, (DBAPIError, _Silence)) and is_unreachable(error)):  # else nobody answers
+                        await session.rollback()
+                        settled = True
                     raise
                 settled = True
             finally:
                 await (session.close() if settled else _discard(session))
-        except DBAPIError as error:  # of a statement, a flush or the commit; other errors are the block's own
+        except (
+            DBAPIError,
+            _Silence,
+        ) as error:  # of a statement, a flush or the commit; other errors are the block's own
             if is_unreachable(error):
                 raise ServiceUnavailable("PostgreSQL") from error
-            if sqlstate(error) in _BAD_TEXT:
+            if isinstance(error, DBAPIError) and sqlstate(error) in _BAD_TEXT:
                 raise InvalidInput(
                     "The text holds a character that cannot be stored (NUL, U+0000).", code="TEXT_INVALID"
                 ) from error
@@ -208,7 +242,10 @@ class Database:
     async def _begin(self, enter: str) -> AsyncSession:
         """Enter a transaction; pooled connections that died meanwhile are replaced: nothing was done on them."""
         stale: BaseException | None = None
+        deadline = time.monotonic() + _AWAY_SECONDS
         for _ in range(self._connections + 1):
+            if time.monotonic() > deadline:
+                break
             session = AsyncSession(self._engine, expire_on_commit=False)
             try:
                 await session.run_sync(_enter, enter)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,8 @@ from graph.core.settings import Settings
 RESYNC: Final[dict[str, Any]] = {"resync": True}
 REVOKED_CHANNEL: Final = "karyaksham:revoked"
 _QUEUE_SIZE = 1000
+# a silent connection is asked for a sign of life after this, and given up after it once more
+_PING_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -74,9 +76,9 @@ class Events:
 
     def __init__(self, settings: Settings) -> None:
         self._redis = redis.asyncio.Redis.from_url(settings.redis_url, **connection_options())
-        # a listening connection waits without end: no read timeout, PINGs notice a dead peer
+        # a listening connection waits without end: no read timeout, our own PINGs notice a dead peer
         self._listener = redis.asyncio.Redis.from_url(
-            settings.redis_url, **{**connection_options(), "socket_timeout": None}
+            settings.redis_url, **{**connection_options(), "socket_timeout": None, "health_check_interval": 0}
         )
         self._pubsub: Any = self._listener.pubsub()
         self._subscribers: dict[str, set[Subscription]] = {}
@@ -98,14 +100,21 @@ class Events:
 
     async def publish_job(self, job_id: UUID, workspace_id: UUID, sequence: int) -> bool:
         """Tell subscribers of the job and of its workspace that the job's row reached this sequence number."""
-        message = orjson.dumps({"job": str(job_id), "sequence": sequence})
-        try:
-            pipe = self._redis.pipeline(transaction=False)
+        return await self.publish_jobs([(job_id, workspace_id, sequence)])
+
+    async def publish_jobs(self, changes: Sequence[tuple[UUID, UUID, int]]) -> bool:
+        """Do the same for several (job, workspace, sequence) in one round trip."""
+        if not changes:
+            return True
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id, workspace_id, sequence in changes:
+            message = orjson.dumps({"job": str(job_id), "sequence": sequence})
             pipe.publish(job_channel(job_id), message)
             pipe.publish(workspace_channel(workspace_id), message)
+        try:
             await pipe.execute()
         except REDIS_ERRORS as error:
-            log.warning("publish_failed", job_id=str(job_id), error=str(error))
+            log.warning("publish_failed", job_id=str(changes[0][0]), jobs=len(changes), error=str(error))
             return False
         return True
 
@@ -200,11 +209,16 @@ class Events:
         return True
 
     async def _read(self) -> None:
+        asked = False
         while True:
-            message = await self._pubsub.get_message(timeout=10)
+            message = await self._pubsub.get_message(timeout=_PING_SECONDS)
             if message is None:
+                if asked:  # a connection that was cut without a word would stay silent for ever
+                    raise redis.exceptions.ConnectionError("Redis answers no PING")
                 await self._pubsub.ping()
+                asked = True
                 continue
+            asked = False
             kind = message["type"]
             if kind in {"subscribe", "unsubscribe", "message"}:
                 self._handle(kind, message["channel"].decode(), message["data"])

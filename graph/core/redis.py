@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 from graph.core.errors import ConfigurationError
 from graph.core.settings import Settings
 
-# what a dead, restarting or unreachable Redis raises
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+# what a dead, restarting or unreachable Redis raises; uvloop: RuntimeError for a write to a connection that just ended
+REDIS_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 def connection_options(timeout: float = 2.0) -> dict[str, Any]:

@@ -140,6 +140,12 @@ async def publish(
     return (await session.scalars(history.with_history(job, *parts))).one_or_none()
 
 
+async def published(session: AsyncSession, job_id: UUID, token: int) -> Job | None:
+    """Return the job if it is this token that published its result."""
+    query = select(Job).where(Job.id == job_id, Job.status == "SUCCEEDED", Job.lease_token == token)
+    return (await session.scalars(query)).one_or_none()
+
+
 async def lock(session: AsyncSession, job_id: UUID) -> tuple[Job, datetime] | None:
     """Return the job, locked until the end of the transaction, and PostgreSQL's time."""
     statement = select(Job, NOW).where(Job.id == job_id).with_for_update()
@@ -264,6 +270,18 @@ async def mark_cleaned(session: AsyncSession, attempt_ids: Sequence[UUID]) -> No
         .values(cleaned_at=NOW)
         .execution_options(synchronize_session=False)
     )
+
+
+async def clean_again(session: AsyncSession, job_id: UUID, token: int) -> bool:
+    """Let the purge pass by an attempt once more; False when there is nothing to clear: it was published."""
+    query = (
+        update(JobAttempt)
+        .where(JobAttempt.job_id == job_id, JobAttempt.lease_token == token, JobAttempt.outcome != "SUCCEEDED")
+        .values(cleaned_at=None)
+        .returning(JobAttempt.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
 
 
 async def deleted_jobs(session: AsyncSession, limit: int) -> Sequence[Job]:

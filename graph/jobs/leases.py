@@ -126,11 +126,16 @@ class Leases:
     async def publish(
         self, work: Assignment, result: dict[str, Any], progress: dict[str, Any], lines: Sequence[LogLine]
     ) -> bool:
-        """Publish the result of an attempt: the one place where a job becomes SUCCEEDED. False when fenced off."""
+        """Publish the result of an attempt: the one place where a job becomes SUCCEEDED. False when fenced off.
+
+        May be repeated when the answer was lost: what this token has published stays published, and True.
+        """
         async with self._db.system() as session:
             job = await repository.publish(
                 session, work.job_id, work.lease_token, result=result, progress=progress, lines=lines
             )
+            if job is None:
+                job = await repository.published(session, work.job_id, work.lease_token)
         if job is None:
             return False
         await self._events.publish_job(job.id, job.workspace_id, job.sequence)
@@ -232,8 +237,8 @@ class Leases:
                 changed.append(job)
                 if after.status == "PENDING":
                     again.append((job.id, job.attempt + 1, (after.next_attempt_at - now).total_seconds()))
-        for job in changed:
-            await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        # one round trip: a Redis that hangs must not hold up the sweep for each of them
+        await self._events.publish_jobs([(job.id, job.workspace_id, job.sequence) for job in changed])
         return again
 
     async def queue_state(self) -> tuple[int, float, dict[str, int]]:
@@ -243,11 +248,15 @@ class Leases:
             return count, age, await repository.by_status(session)
 
     async def discard(self, work: Assignment) -> None:
-        """Remove what an attempt wrote that lost its lease while it ran.
+        """Remove what an attempt wrote that no longer holds its job; nothing happens when it was published.
 
-        Never after this attempt tried to publish: a lost answer may hide that it was published.
+        The purge may have passed by before its last byte, and a request of a killed engine may still be on its way:
+        so the purge comes once more.
         """
-        await self._clear(work.output_prefix)
+        async with self._db.system() as session:
+            lost = await repository.clean_again(session, work.job_id, work.lease_token)
+        if lost:
+            await self._clear(work.output_prefix)
 
     async def clear_lost_attempts(self) -> int:
         """Delete the objects of attempts that were not published; returns how many attempts were cleared."""

@@ -81,7 +81,7 @@ async def test_an_old_token_changes_nothing(user: User, leases: Leases, job: str
     assert await look(user, job) == before
     assert await leases.renew(new.job_id, new.lease_token) is False
     assert await leases.publish(new, RESULT, {}, []) is True
-    assert await leases.publish(new, RESULT, {}, []) is False
+    assert await leases.publish(new, RESULT, {}, []) is True  # once more, because the answer was lost
     row, attempts, events, _ = await rows_of(user, job)
     assert row.status == "SUCCEEDED"
     assert [item.outcome for item in attempts] == ["LOST", "SUCCEEDED"]
@@ -151,6 +151,31 @@ async def test_objects_of_lost_attempts_are_cleared_and_published_ones_stay(
     assert await leases.clear_lost_attempts() >= 1
     assert await storage.head(f"{lost.output_prefix}part-00000.csv") is None
     assert await storage.list_multiparts(lost.output_prefix) == []
+    assert await storage.head(f"{good.output_prefix}part-00000.csv") is not None
+
+
+async def test_a_worker_that_comes_too_late_leaves_nothing(user: User, leases: Leases, job: str) -> None:
+    """It was frozen, its job went to another, the purge passed by; then its engine's last bytes came."""
+    storage = user.services.storage
+    late = await claim(leases, job)
+    await lose_lease(user, job)
+    await leases.expire()
+    async with user.services.db.system() as session:
+        await session.execute(
+            text("UPDATE job_attempts SET finished_at = now() - interval '10 minutes', cleaned_at = now()")
+        )
+    await storage.put(f"{late.output_prefix}part-00000.csv", b"late")
+    await leases.discard(late)
+    assert await storage.head(f"{late.output_prefix}part-00000.csv") is None
+    # a request of the killed engine that was still on its way
+    await storage.put(f"{late.output_prefix}part-00001.csv", b"later still")
+    await leases.clear_lost_attempts()
+    assert await storage.head(f"{late.output_prefix}part-00001.csv") is None
+    await make_due(user, job)
+    good = await claim(leases, job)
+    await storage.put(f"{good.output_prefix}part-00000.csv", b"whole")
+    await leases.publish(good, RESULT, {}, [])
+    await leases.discard(good)  # published after all: the answer was lost
     assert await storage.head(f"{good.output_prefix}part-00000.csv") is not None
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -25,8 +23,8 @@ from graph.jobs.leases import Assignment, Leases
 from graph.jobs.requests import result_from_report
 from workers.progress import WRITE_SECONDS, Reporter
 from workers.runner import AttemptError, ChildPool, ChildProcess
+from workers.spill import spill_folder
 
-SPILL_PREFIX: Final = "karyaksham-spill-"
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
@@ -222,10 +220,7 @@ class JobRunner:
     async def _failed(self, work: Assignment, control: Control, reporter: Reporter, error: AttemptError) -> str:
         """Record the end of an attempt without a result."""
         if control.lost:
-            log.warning("lease_lost")
-            with contextlib.suppress(ServiceUnavailable):  # the purge may have passed by before the last byte
-                await self._leases.discard(work)
-            return "lost"
+            return await self._lost(work)
         if control.draining and not control.cancelled:
             after = await self._insist(lambda: self._leases.hand_back(work))
             if after is not None and after.status == "PENDING":
@@ -235,12 +230,18 @@ class JobRunner:
         lines = reporter.take()
         after = await self._insist(lambda: self._leases.fail(work, error.to_json(), outcome=outcome, lines=lines))
         if after is None:
-            log.warning("lease_lost")
-            return "lost"
+            return await self._lost(work)
         if after.status == "PENDING":
             self._ring_later(work.job_id, after.attempt + 1, _seconds_until(after.next_attempt_at))
             return "retried"
         return after.status.lower()
+
+    async def _lost(self, work: Assignment) -> str:
+        """Leave nothing of an attempt whose job is another's by now."""
+        log.warning("lease_lost")
+        with contextlib.suppress(ServiceUnavailable):
+            await self._leases.discard(work)
+        return "lost"
 
     def _ring(self, job_id: UUID, attempt: int) -> None:
         task = asyncio.create_task(self._queue.ring(job_id, attempt))
@@ -261,26 +262,6 @@ class JobRunner:
                 log.warning("database_unreachable", error=str(error), retry_seconds=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5)
-
-
-@contextlib.contextmanager
-def spill_folder(parent: str | None) -> Iterator[Path]:
-    """Make a folder for one attempt's spilled data, removed afterwards; `AttemptError` when there is no place."""
-    try:
-        if parent is not None:
-            Path(parent).mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=SPILL_PREFIX, dir=parent))
-    except OSError as error:
-        raise AttemptError(
-            "SPILL_UNAVAILABLE",
-            f"The worker cannot make a folder for spilled data in {parent or tempfile.gettempdir()}: {error.strerror}.",
-            retryable=True,
-            hint="Set SPILL_DIR of the workers to a folder that they may write to, with room.",
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _seconds_until(due: datetime) -> float:

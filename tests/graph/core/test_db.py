@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import asyncpg
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from graph.context import Services
 from graph.core.db import Database
 from graph.core.errors import InvalidInput, ServiceUnavailable
 from graph.models import Pipeline
+from tests.faults.proxy import Hurt, Proxy, Way
 from tests.graph.client import User
 from tests.processes import PATIENCE
 
@@ -118,11 +120,39 @@ async def test_unreachable_from_the_start() -> None:
 async def test_long_statements_are_ended(services: Services, user: User) -> None:
     db = Database(services.settings.database_url, statement_timeout_ms=200)
     try:
-        with pytest.raises(DBAPIError, match="statement timeout"):
+        with pytest.raises(ServiceUnavailable) as ended:
             async with db.tenant(user.workspace_id) as session:
                 await session.execute(text("SELECT pg_sleep(5)"))
+        assert "statement timeout" in str(ended.value.__cause__)
     finally:
         await db.close()
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+async def test_a_connection_cut_without_a_word_is_noticed(services: Services, user: User, way: Way) -> None:
+    """No RST ever comes: neither a statement nor the next transaction on the pooled connection waits for it."""
+    url = make_url(services.settings.database_url)
+    with Proxy("postgres", (str(url.host), int(url.port or 0)), random.Random(1)) as proxy:
+        through = url.set(port=proxy.port).render_as_string(hide_password=False)
+        db = Database(through, pool_size=2, statement_timeout_ms=500)
+        try:
+
+            async def ask(hurt: Hurt) -> None:
+                async with db.tenant(user.workspace_id) as session:
+                    proxy.hurt(hurt)
+                    await session.execute(text("SELECT 1"))
+
+            with pytest.raises(ServiceUnavailable):
+                await ask(Hurt("half-open", way))
+            proxy.heal()
+            async with asyncio.timeout(PATIENCE), db.tenant(user.workspace_id) as session:
+                assert await session.scalar(text("SELECT 1")) == 1
+            proxy.hurt(Hurt("half-open", way))
+            proxy.heal()  # new connections are well: the dead one in the pool is replaced
+            async with asyncio.timeout(PATIENCE), db.tenant(user.workspace_id) as session:
+                assert await session.scalar(text("SELECT 1")) == 1
+        finally:
+            await db.close()
 
 
 @pytest.mark.parametrize("word", ["BEGIN", "COMMIT", "ROLLBACK"])

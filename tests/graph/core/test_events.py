@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 
 from graph.context import Services
 from graph.core.events import RESYNC, Events, Subscription, job_channel, workspace_channel
 from graph.core.ids import uuid7
 from graph.core.settings import Settings
+from tests.faults.proxy import Hurt, Proxy
 from tests.processes import PATIENCE
+from tests.stack import Backends
 
 
 @pytest.fixture
@@ -101,3 +106,42 @@ async def test_without_redis_publishing_says_so_and_subscribing_does_not_hang() 
             pass
     finally:
         await events.close()
+
+
+async def test_a_listening_connection_cut_without_a_word_is_noticed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No RST ever comes, and what was published meanwhile is lost: subscribers are told to look again."""
+    monkeypatch.setattr("graph.core.events._PING_SECONDS", 0.3)
+    url = urlsplit(services.settings.redis_url)
+    with Proxy("valkey", (str(url.hostname), int(url.port or 0)), random.Random(1)) as proxy:
+        through = url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}").geturl()
+        events = Events(services.settings.model_copy(update={"redis_url": through}))
+        try:
+            channel = job_channel(uuid7())
+            async with events.subscribe(channel) as subscription:
+                assert proxy.hurt(Hurt("half-open", "both")) == 1
+                proxy.heal()
+                assert await following(subscription) == RESYNC
+                await events.publish(channel, {"n": 1})
+                assert await following(subscription) == {"n": 1}
+        finally:
+            await events.close()
+
+
+def test_a_connection_that_ends_under_a_write_costs_no_more_than_the_notice(backends: Backends) -> None:
+    """uvloop, on which workers run, says RuntimeError then: it must not look as if the committed change had failed."""
+
+    async def publish() -> list[bool]:
+        events = Events(backends.settings)
+        try:
+            told = [await events.publish_job(uuid7(), uuid7(), 1)]
+            (connection,) = events._redis.connection_pool._available_connections
+            connection._writer.transport.abort()
+            return [*told, await events.publish_job(uuid7(), uuid7(), 2), await events.publish_job(uuid7(), uuid7(), 3)]
+        finally:
+            await events.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        told = runner.run(publish())
+    assert (told[0], told[2]) == (True, True)

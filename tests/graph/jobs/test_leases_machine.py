@@ -1,0 +1,367 @@
+"""The real SQL of jobs against their state machine: any order of workers, people and time, and any two at once.
+
+The model is `graph.jobs.state`. Time is injected by moving what is compared with it (the end of the lease, the next
+attempt's time) into the past; PostgreSQL's own clock runs on meanwhile, so each step is allowed what the model says at
+its beginning or at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from graph.core.db import Database
+from graph.core.errors import Conflict
+from graph.core.events import Events
+from graph.core.ids import uuid7
+from graph.core.queue import Queue
+from graph.core.storage import Storage
+from graph.jobs import lease_repository, repository
+from graph.jobs import state as machine
+from graph.jobs.leases import Assignment, Leases
+from graph.jobs.service import JobService
+from graph.jobs.state import JobState
+from tests.faults import check
+from tests.faults.truth import Truth
+from tests.stack import Backends
+
+LEASE = timedelta(seconds=30)
+ALLOWANCE = 3
+RESULT: dict[str, Any] = {"rows": 0, "sizeBytes": 0, "format": "csv", "schema": [], "files": [], "rejects": None}
+JOBS = 2
+
+
+@dataclass(frozen=True)
+class Op:
+    """What somebody does: `job` is an index, `token` that of a claim, `flag` whether an error may be retried."""
+
+    kind: str
+    job: int = 0
+    token: int = 0
+    flag: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """The states of all jobs, and the answer to the last operation."""
+
+    jobs: tuple[JobState, ...]
+    answer: object = None
+
+    def after(self, op: Op, now: datetime) -> Model:
+        """What the state machine says; jitter is left out: 0."""
+        if op.kind == "expire":
+            found = [machine.expire(state, now, 0) for state in self.jobs]
+            return Model(tuple(new or old for new, old in zip(found, self.jobs, strict=True)))
+        number = op.job
+        if op.kind == "claim any":
+            free = [n for n, state in enumerate(self.jobs) if machine.claim(state, now, LEASE)]
+            if not free:
+                return replace(self, answer=None)
+            number = min(free, key=lambda n: (self.jobs[n].next_attempt_at, n))
+        state = self.jobs[number]
+        new: JobState | None
+        match op.kind:
+            case "claim" | "claim any":
+                new = machine.claim(state, now, LEASE)
+                answer: object = None if new is None else (number, new.lease_token)
+            case "renew":
+                new = machine.renew(state, op.token, now, LEASE)
+                answer = None if new is None else new.cancel_requested
+            case "progress":
+                new = machine.renew(state, op.token, now, LEASE)
+                new = new and replace(new, sequence=new.sequence + 1)
+                answer = None if new is None else new.cancel_requested
+            case "publish":
+                new = machine.publish(state, op.token)
+                answer = new is not None or (state.status == "SUCCEEDED" and state.lease_token == op.token)
+            case "fail":
+                new = machine.fail(state, op.token, retryable=op.flag, now=now, jitter=0)
+                answer = None if new is None else new.status
+            case "hand back":
+                new = machine.hand_back(state, op.token, now)
+                answer = None if new is None else new.status
+            case "cancel":
+                new = machine.cancel(state)
+                answer = state.status in {"SUCCEEDED", "FAILED"}
+                new = None if answer else new
+            case "retry":
+                new = machine.retry(state, ALLOWANCE, now)
+                answer = new is None
+            case _:
+                raise AssertionError(op.kind)
+        jobs = list(self.jobs)
+        jobs[number] = new or state
+        return Model(tuple(jobs), answer)
+
+
+def timeless(states: tuple[JobState, ...]) -> tuple[JobState, ...]:
+    """States without their times, which are compared by themselves."""
+    epoch = datetime.min.replace(tzinfo=UTC)
+    return tuple(replace(state, next_attempt_at=epoch, lease_until=state.lease_until and epoch) for state in states)
+
+
+class World:
+    """The real thing: services on the real stack, in a loop of its own."""
+
+    def __init__(self, backends: Backends) -> None:
+        self.settings = backends.settings.model_copy(
+            update={"lease_seconds": int(LEASE.total_seconds()), "max_attempts": ALLOWANCE}
+        )
+        self.runner = asyncio.Runner()
+        self.db = Database(self.settings.database_url, pool_size=4)
+        self.queue, self.events, self.storage = Queue(self.settings), Events(self.settings), Storage(self.settings)
+        self.leases = Leases(self.db, self.storage, self.events, self.settings)
+        self.service = JobService(self.db, self.storage, self.queue, self.events, self.settings)
+        self.user, self.workspace = uuid7(), uuid7()
+
+    async def begin(self) -> None:
+        """Make somebody with a workspace; no job of others is left for the workers of this test."""
+        async with self.db.system() as session:
+            for statement in (
+                "UPDATE jobs SET status = 'CANCELLED', lease_until = NULL WHERE status IN ('PENDING', 'RUNNING')",
+                "INSERT INTO users (id, email, name, password_hash) VALUES (:user, :mail, 'machine', '-')",
+                "INSERT INTO workspaces (id, name, owner_id) VALUES (:workspace, 'machine', :user)",
+            ):
+                values = {"user": self.user, "mail": f"{self.user}@example.org", "workspace": self.workspace}
+                await session.execute(text(statement), values if ":" in statement else {})
+
+    async def add(self) -> UUID:
+        """A job that waits."""
+        async with self.db.tenant(self.workspace) as session:
+            values = {
+                "id": uuid7(),
+                "workspace_id": self.workspace,
+                "name": "machine",
+                "spec": {"version": 1, "steps": []},
+                "inputs": [],
+                "status": "PENDING",
+                "max_attempts": ALLOWANCE,
+                "sequence": 1,
+                "created_by": self.user,
+            }
+            job = await repository.add(session, values)
+            assert job is not None
+            return job.id
+
+    async def look(self, jobs: list[UUID]) -> tuple[tuple[JobState, ...], datetime]:
+        """The rows as states, and PostgreSQL's time."""
+        async with self.db.system() as session:
+            states = []
+            now = None
+            for job_id in jobs:
+                found = await lease_repository.lock(session, job_id)
+                assert found is not None
+                states.append(lease_repository.state_of(found[0]))
+                now = found[1]
+            assert now is not None
+            return tuple(states), now
+
+    async def shift(self, jobs: list[UUID], seconds: float) -> None:
+        """Let time pass for these jobs."""
+        async with self.db.system() as session:
+            await session.execute(
+                text(
+                    "UPDATE jobs SET lease_until = lease_until - make_interval(secs => :s), "
+                    "next_attempt_at = next_attempt_at - make_interval(secs => :s) WHERE id = ANY(:ids)"
+                ),
+                {"s": seconds, "ids": jobs},
+            )
+
+    async def do(self, op: Op, jobs: list[UUID]) -> object:
+        """Carry an operation out; returns what the model calls its answer."""
+        job_id = jobs[op.job]
+        work = Assignment(job_id, self.workspace, 0, op.token, {}, {}, "", None, 0)
+        match op.kind:
+            case "expire":
+                await self.leases.expire()
+                return None  # which jobs it took shows in their states
+            case "claim" | "claim any":
+                got = await self.leases.claim("worker", job_id if op.kind == "claim" else None)
+                return None if got is None else (jobs.index(got.job_id), got.lease_token)
+            case "renew":
+                return await self.leases.renew(job_id, op.token)
+            case "progress":
+                return await self.leases.progress(work, {"rowsIn": 1}, [("INFO", "a line", None)])
+            case "publish":
+                return await self.leases.publish(work, RESULT, {}, [("INFO", "done", None)])
+            case "fail":
+                error = {"code": "TEST", "message": "-", "retryable": op.flag}
+                after = await self.leases.fail(work, error, lines=[("INFO", "last words", None)])
+                return after and after.status
+            case "hand back":
+                after = await self.leases.hand_back(work)
+                return after and after.status
+            case "cancel" | "retry":
+                change = self.service.cancel if op.kind == "cancel" else self.service.retry
+                try:
+                    await change(self.workspace, self.user, job_id)
+                except Conflict:
+                    return True
+                return False
+        raise AssertionError(op.kind)
+
+
+@contextmanager
+def world_on(backends: Backends) -> Iterator[World]:
+    world = World(backends)
+    world.runner.run(world.begin())
+    yield world
+    for part in (world.queue, world.events, world.storage, world.db):
+        world.runner.run(part.close())
+    world.runner.close()
+
+
+def machine_on(world: World, truth: Truth) -> type[RuleBasedStateMachine]:
+    """The test's machine on a world."""
+
+    class Workers(RuleBasedStateMachine):
+        claims = Bundle("claims")
+
+        def run(self, work: Any) -> Any:
+            return world.runner.run(work)
+
+        @initialize(target=claims)
+        def begin(self) -> Any:
+            self.ids: list[UUID] = [self.run(world.add()) for _ in range(JOBS)]
+            states, _ = self.run(world.look(self.ids))
+            self.model = Model(states)
+            return multiple()
+
+        def both(self, *ops: Op) -> list[object]:
+            """Do the operations at once; the outcome is that of one order of them, at the earliest or latest time."""
+
+            async def at_once() -> list[object]:
+                return list(await asyncio.gather(*(world.do(op, self.ids) for op in ops)))
+
+            _, began = self.run(world.look(self.ids))
+            answers = self.run(at_once())
+            states, ended = self.run(world.look(self.ids))
+            allowed = []
+            for order in {ops, ops[::-1]}:
+                for now in (began, ended):
+                    model, said = self.model, {}
+                    for op in order:
+                        model = model.after(op, now)
+                        said[op] = model.answer
+                    allowed.append((timeless(model.jobs), [said[op] for op in ops], model))
+            fitting = [model for jobs, said, model in allowed if jobs == timeless(states) and said == answers]
+            assert fitting, f"{ops}: {answers} {states}\nallowed: {[entry[:2] for entry in allowed]}"
+            assert any(self.times_fit(model, states, began, ended) for model in fitting), (fitting, states)
+            self.model = Model(states)
+            return answers
+
+        @staticmethod
+        def times_fit(model: Model, states: tuple[JobState, ...], began: datetime, ended: datetime) -> bool:
+            slack = ended - began
+            for expected, state in zip(model.jobs, states, strict=True):
+                ends = (expected.lease_until, state.lease_until)
+                if ends[0] is not None and ends[1] is not None and abs(ends[0] - ends[1]) > slack:
+                    return False
+                # without jitter the backoff is half of what it may be
+                most = 2 * max(expected.next_attempt_at - began, timedelta(0)) + slack
+                late = state.next_attempt_at - expected.next_attempt_at
+                if not -slack <= late <= most:
+                    return False
+            return True
+
+        @rule(seconds=st.sampled_from([0.4, 1.0, 3.0, 29.0, 31.0, 100.0]))
+        def time_passes(self, seconds: float) -> None:
+            self.run(world.shift(self.ids, seconds))
+            states, _ = self.run(world.look(self.ids))
+            assert timeless(states) == timeless(self.model.jobs)
+            self.model = Model(states)
+
+        @rule(target=claims, job=st.integers(0, JOBS - 1), kind=st.sampled_from(["claim", "claim any"]))
+        def claim(self, job: int, kind: str) -> Any:
+            (got,) = self.both(Op(kind, job))
+            return multiple() if got is None else got
+
+        @rule(target=claims, job=st.integers(0, JOBS - 1))
+        def two_claim_at_once(self, job: int) -> Any:
+            got = self.both(Op("claim", job), Op("claim", job, token=-1))
+            return multiple(*(one for one in got if one is not None))
+
+        @rule(claim=claims, kind=st.sampled_from(["renew", "progress", "publish", "hand back"]))
+        def report(self, claim: tuple[int, int], kind: str) -> None:
+            self.both(Op(kind, *claim))
+
+        @rule(claim=claims, retryable=st.booleans())
+        def fail(self, claim: tuple[int, int], retryable: bool) -> None:
+            self.both(Op("fail", *claim, flag=retryable))
+
+        @rule()
+        def sweep(self) -> None:
+            self.both(Op("expire"))
+
+        @rule(job=st.integers(0, JOBS - 1), kind=st.sampled_from(["cancel", "retry"]))
+        def person(self, job: int, kind: str) -> None:
+            self.both(Op(kind, job))
+
+        @rule(
+            claim=claims,
+            mine=st.sampled_from(["renew", "progress", "publish", "fail", "hand back"]),
+            other=st.sampled_from(["cancel", "retry", "expire", "publish", "fail", "hand back", "claim"]),
+            old=st.booleans(),
+        )
+        def two_at_once(self, claim: tuple[int, int], mine: str, other: str, old: bool) -> None:
+            """A worker and somebody else on one job: a person, the sweep, the next worker, the one before."""
+            job, token = claim
+            other_token = token - old if other in {"publish", "fail", "hand back"} else 0
+            got = self.both(Op(mine, job, token, flag=True), Op(other, job, other_token))
+            assert len(got) == 2
+
+        @invariant()
+        def one_published_at_most(self) -> None:
+            for state in getattr(self, "model", Model(())).jobs:
+                assert state.attempt <= state.max_attempts
+
+        def teardown(self) -> None:
+            """Workers that only ever crash bring each job to its end; then the history is whole."""
+            if not hasattr(self, "ids"):
+                return
+            for _ in range(4 * max(state.max_attempts for state in self.model.jobs) + 4):
+                if all(state.ended for state in self.model.jobs):
+                    break
+                self.run(world.shift(self.ids, 3600))
+                self.model = Model(self.run(world.look(self.ids))[0])
+                self.both(Op("expire"))
+                self.run(world.shift(self.ids, 3600))
+                self.model = Model(self.run(world.look(self.ids))[0])
+                self.both(Op("claim any"))
+            history = check.History(truth, self.ids)
+            problems = [*check.states(history), *check.histories(history), *check.tenants(history)]
+            assert not problems, "\n".join([*map(str, problems), *map(history.tell, self.ids)])
+
+    return Workers
+
+
+def test_workers_people_and_time_in_any_order(backends: Backends) -> None:
+    with world_on(backends) as world, Truth(backends.environment) as truth:
+        # not shrunk: that takes minutes here, and a case is short
+        chosen = settings(
+            max_examples=20,
+            stateful_step_count=30,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+        run_state_machine_as_test(machine_on(world, truth), settings=chosen)
