@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Literal
-from uuid import UUID
 
 import structlog
 
@@ -20,8 +19,10 @@ Taken = Literal["taken", "nothing", "full"]
 class Slots:
     """Claims jobs for free slots and runs them.
 
-    A bell names a job; a slot that becomes free takes the job that has waited longest, straight from PostgreSQL, so a
-    full queue is worked off without another bell, and a lost bell costs a sweep's interval at most.
+    A bell, a sweep and a slot that becomes free do the same: they take the job whose turn it is, straight from
+    PostgreSQL (`graph/jobs/claim_repository.py`). So a full queue is worked off without another bell, a job that waits
+    for its workspace's limit is taken when that workspace's next attempt ends, and a lost bell costs a sweep's interval
+    at most.
     """
 
     def __init__(self, size: int, leases: Leases, runner: JobRunner, worker_id: str) -> None:
@@ -44,13 +45,13 @@ class Slots:
         """Attempts in progress."""
         return len(self._tasks)
 
-    async def offer(self, job_id: UUID | None = None) -> Taken:
-        """Claim this job, or the one that has waited longest, if a slot is free."""
+    async def offer(self) -> Taken:
+        """Claim the job whose turn it is, if a slot is free."""
         if self.free == 0:
             return "full"
         self._free -= 1  # before the first await: two bells never share a slot
         work: Assignment | None = None
-        claim = asyncio.create_task(self._leases.claim(self._worker_id, job_id))
+        claim = asyncio.create_task(self._leases.claim(self._worker_id))
         self._claims.add(claim)
         claim.add_done_callback(self._claims.discard)
         try:

@@ -137,6 +137,9 @@ class Settings(BaseSettings):
 
     job_memory_limit_bytes: int = Field(512 * MIB, ge=64 * MIB, description="Memory that the engine may use per job.")
     job_threads: int = Field(0, ge=0, le=1024, description="Engine threads per job; 0 for one per core.")
+    workspace_max_running_jobs: int = Field(
+        100, ge=0, le=10_000, description="Jobs that a workspace runs at once; more of them wait."
+    )
     worker_concurrency: int = Field(2, ge=1, le=256, description="Jobs that one worker runs at once.")
     worker_drain_seconds: float = Field(
         15, ge=0, description="On SIGTERM a worker finishes what it can in this time and hands the rest back."
