@@ -119,6 +119,20 @@ async def expired(session: AsyncSession, limit: int) -> Sequence[tuple[Job, date
     return [(row[0], row[1]) for row in await session.execute(statement)]
 
 
+async def waiting_for_more(
+    session: AsyncSession, memory: int, age: timedelta, limit: int
+) -> Sequence[tuple[Job, datetime]]:
+    """Return jobs that ask for more memory than this and have waited so long, locked."""
+    statement = (
+        select(Job, NOW)
+        .where(Job.status == "PENDING", Job.memory_limit_bytes > memory, Job.next_attempt_at < NOW - age)
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]
+
+
 async def waiting(session: AsyncSession) -> tuple[int, float]:
     """Return how many jobs could be claimed now, and the seconds that the oldest of them has waited."""
     statement = select(

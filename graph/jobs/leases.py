@@ -30,6 +30,8 @@ from graph.jobs.state import JobState
 from graph.models import Job
 
 SWEEP_BATCH: Final = 100
+# a larger worker may be about to start
+WAIT_FOR_MEMORY: Final = timedelta(seconds=60)
 NO_LIMIT: Final = 2**62
 UNIQUE_VIOLATION: Final = "23505"
 # published when cancel is asked of a running job: workers look at their jobs at once
@@ -40,7 +42,10 @@ _KINDS: Final = {"PENDING": "requeued", "FAILED": "failed", "CANCELLED": "cancel
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A claimed attempt: everything that the engine needs except storage credentials. Sizes in bytes."""
+    """A claimed attempt: everything that the engine needs except storage credentials.
+
+    Memory in bytes, time in seconds.
+    """
 
     job_id: UUID
     workspace_id: UUID
@@ -50,6 +55,7 @@ class Assignment:
     inputs: dict[str, dict[str, Any]]
     output_prefix: str
     memory_limit: int
+    time_limit: int
     traceparent: str | None
     queued_seconds: float
 
@@ -71,6 +77,7 @@ class Leases:
         self._db = db
         self._events = events
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._time_limit = settings.job_time_limit_seconds
         self._most_running = settings.workspace_max_running_jobs
         self._anything = Room(NO_LIMIT, NO_LIMIT, settings.job_memory_limit_bytes)
         self._storage = storage
@@ -120,6 +127,7 @@ class Leases:
             inputs=inputs,
             output_prefix=prefix,
             memory_limit=job.memory_limit_bytes or room.default,
+            time_limit=min(job.timeout_seconds or self._time_limit, self._time_limit),
             traceparent=job.traceparent,
             queued_seconds=max((now - job.next_attempt_at).total_seconds(), 0),
         )
@@ -251,6 +259,31 @@ class Leases:
         for job in changed:
             await self._events.publish_job(job.id, job.workspace_id, job.sequence)
         return again
+
+    async def refuse_larger(self, memory: int) -> list[UUID]:
+        """End jobs that have waited for more memory than this, in bytes; returns which."""
+        changed: list[Job] = []
+        async with self._db.system() as session:
+            for job, now in await repository.waiting_for_more(session, memory, WAIT_FOR_MEMORY, SWEEP_BATCH):
+                after = machine.refuse(repository.state_of(job))
+                if after is None:
+                    continue
+                error = {
+                    "code": "MEMORY_UNAVAILABLE",
+                    "message": f"The job asks for {job.memory_limit_bytes:,} bytes of memory, the largest worker has "
+                    f"{memory:,} for jobs.",
+                    "retryable": False,
+                    "hint": "Run it with a smaller memoryLimitBytes, or let an administrator start a larger worker.",
+                }
+                job.status, job.sequence, job.finished_at, job.error = after.status, after.sequence, now, error
+                repository.add_event(session, job, "failed", {"code": error["code"]})
+                await session.flush()
+                line: LogLine = ("ERROR", f"{error['code']}: {error['message']}", error)
+                await repository.add_logs(session, job.id, job.workspace_id, job.attempt, [line], always=True)
+                changed.append(job)
+        for job in changed:
+            await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        return [job.id for job in changed]
 
     async def queue_state(self) -> tuple[int, float, dict[str, int]]:
         """Return (waiting jobs, seconds the oldest has waited, unfinished jobs by status)."""
