@@ -11,7 +11,6 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 from arq.worker import Function, Worker, func
@@ -104,11 +103,15 @@ def _seen(task: asyncio.Task[Any]) -> None:
 
 
 async def listen_for_jobs(settings: Settings, slots: Slots, queue: Queue) -> None:
-    """Claim the jobs that the API rings for, as long as slots are free."""
+    """Fill a free slot at each ring.
+
+    The job that is rung for need not be the one whose turn it is: its workspace may be at its limit, or others may come
+    first. Then it gets a slot that becomes free, without another ring.
+    """
 
     async def run_job(_ctx: dict[str, Any], job_id: str, attempt: int) -> None:
         try:
-            taken = await slots.offer(UUID(job_id))
+            taken = await slots.offer()
         except ServiceUnavailable as error:
             log.warning("claim_failed", job_id=job_id, error=str(error))
             return

@@ -9,17 +9,19 @@ from typing import Final
 
 import orjson
 
-from graph.core.queue import Queue
+from graph.core.queue import WORKERS_KEY, Queue
 from graph.core.redis import REDIS_ERRORS
 from workers.slots import Slots
 
-WORKERS_KEY: Final = "karyaksham:workers"
 BEAT_SECONDS: Final = 2.0
 FORGET_SECONDS: Final = 60.0
 
 
 class Heartbeat:
-    """Writes `{id, host, pid, slots, running, at}` (`at` in Unix seconds) under the worker's id."""
+    """Writes `{id, host, pid, slots, running, memoryBytes, memoryFreeBytes, at}` under the worker's id.
+
+    `at` is in Unix seconds; memory is what the worker has for jobs, and what of it no job has.
+    """
 
     def __init__(self, queue: Queue, slots: Slots, worker_id: str) -> None:
         self._redis = queue.redis
@@ -34,6 +36,8 @@ class Heartbeat:
             "pid": os.getpid(),
             "slots": self._slots.size,
             "running": self._slots.running,
+            "memoryBytes": self._slots.memory.total,
+            "memoryFreeBytes": self._slots.memory.free,
             "at": time.time(),
         }
         try:

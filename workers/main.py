@@ -30,13 +30,14 @@ from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
+from workers.memory import Memory
 from workers.runner import ChildPool
 from workers.slots import Slots
 from workers.spill import clear_stale_spill
 from workers.tasks.inspect import Inspector
 from workers.tasks.purge import Purger
 from workers.tasks.run_job import JobRunner
-from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
+from workers.tasks.sweep import EXPIRE_SECONDS, REFUSE_SECONDS, Sweeper, every
 
 INSPECTIONS_AT_ONCE = 1
 INSPECTION_TIMEOUT_SECONDS = 600.0
@@ -74,7 +75,7 @@ class WorkerProcess:
         self.inspectors = ChildPool(INSPECTIONS_AT_ONCE)
         self.leases = Leases(self.db, self.storage, self.events, settings)
         self.runner = JobRunner(self.leases, self.children, self.queue, self.storage, settings)
-        self.slots = Slots(size, self.leases, self.runner, self.id)
+        self.slots = Slots(size, Memory(settings), self.leases, self.runner, self.id)
         datasets = DatasetService(self.db, self.storage, self.queue)
         uploads = UploadService(self.db, self.storage, self.queue, settings)
         self.inspector = Inspector(datasets, self.inspectors, settings.job_memory_limit_bytes)
@@ -99,7 +100,7 @@ class WorkerProcess:
                 return
             loops = [asyncio.create_task(loop, name=name) for name, loop in self._loops().items()]
             self.serving.set()
-            log.info("worker_ready", worker=self.id, slots=self.slots.size)
+            log.info("worker_ready", worker=self.id, slots=self.slots.size, memory_bytes=self.slots.memory.total)
             try:
                 await self._watch(stop, loops)
             finally:
@@ -132,6 +133,7 @@ class WorkerProcess:
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
             "schedules": every(SCHEDULES_SECONDS, self.ticker.run_due, name="schedules"),
             "webhooks": every(WEBHOOKS_SECONDS, self.deliverer.fill, name="webhooks"),
+            "refuse": every(REFUSE_SECONDS, self.sweeper.refuse_too_large, name="refuse"),
             "measure": every(5, self.sweeper.measure, name="measure"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),

@@ -182,7 +182,8 @@ class ChildProcess:
             raise AttemptError(
                 "MEMORY_LIMIT_EXCEEDED",
                 f"The job used {self._overrun // MIB} MiB, more than its limit allows, and was stopped.",
-                hint="Raise JOB_MEMORY_LIMIT_BYTES, or let the pipeline keep fewer columns or groups.",
+                hint="Run it with a larger memoryLimitBytes, raise JOB_MEMORY_LIMIT_BYTES, or let the pipeline keep "
+                "fewer columns or groups.",
             )
         raise crashed(code, " / ".join(self._stderr)[-600:])
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import Literal
-from uuid import UUID
 
 import structlog
 
 from graph.core.errors import ServiceUnavailable
 from graph.jobs.leases import Assignment, Leases
+from workers.memory import Memory
 from workers.tasks.run_job import JobRunner
 
 log = structlog.get_logger(__name__)
@@ -20,12 +20,19 @@ Taken = Literal["taken", "nothing", "full"]
 class Slots:
     """Claims jobs for free slots and runs them.
 
-    A bell names a job; a slot that becomes free takes the job that has waited longest, straight from PostgreSQL, so a
-    full queue is worked off without another bell, and a lost bell costs a sweep's interval at most.
+    A bell, a sweep and a slot that becomes free do the same: they take the job whose turn it is, straight from
+    PostgreSQL (`graph/jobs/claim_repository.py`). So a full queue is worked off without another bell, a job that waits
+    for its workspace's limit is taken when that workspace's next attempt ends, and a lost bell costs a sweep's interval
+    at most.
+
+    A slot takes a job only with the memory for it: the limits of all jobs in progress together never pass the worker's.
     """
 
-    def __init__(self, size: int, leases: Leases, runner: JobRunner, worker_id: str) -> None:
+    def __init__(self, size: int, memory: Memory, leases: Leases, runner: JobRunner, worker_id: str) -> None:
         self.size = size
+        self.memory = memory
+        # one after another: two claims at once would count on the same memory
+        self._claiming = asyncio.Lock()
         self._free = size
         self._leases = leases
         self._runner = runner
@@ -37,20 +44,20 @@ class Slots:
     @property
     def free(self) -> int:
         """Slots that may take a job now."""
-        return self._free if self._open else 0
+        return self._free if self._open and not self.memory.short else 0
 
     @property
     def running(self) -> int:
         """Attempts in progress."""
         return len(self._tasks)
 
-    async def offer(self, job_id: UUID | None = None) -> Taken:
-        """Claim this job, or the one that has waited longest, if a slot is free."""
+    async def offer(self) -> Taken:
+        """Claim the job whose turn it is, if a slot is free."""
         if self.free == 0:
             return "full"
         self._free -= 1  # before the first await: two bells never share a slot
         work: Assignment | None = None
-        claim = asyncio.create_task(self._leases.claim(self._worker_id, job_id))
+        claim = asyncio.create_task(self._claim())
         self._claims.add(claim)
         claim.add_done_callback(self._claims.discard)
         try:
@@ -65,6 +72,14 @@ class Slots:
         task.add_done_callback(self._tasks.discard)
         return "taken"
 
+    async def _claim(self) -> Assignment | None:
+        """Claim a job that fits into the memory that is free, and take that memory for it."""
+        async with self._claiming:
+            work = await self._leases.claim(self._worker_id, room=self.memory.room)
+            if work is not None:
+                self.memory.take(work.memory_limit)
+            return work
+
     async def fill(self) -> None:
         """Take waiting jobs until no slot is free or no job waits."""
         while await self.offer() == "taken":
@@ -78,8 +93,9 @@ class Slots:
             log.exception("attempt_broke", job_id=str(work.job_id))
         finally:
             self._free += 1
+            self.memory.give_back(work.memory_limit)
         try:
-            await self.offer()
+            await self.fill()  # one large job may have made room for several
         except ServiceUnavailable as error:
             log.warning("claim_failed", error=str(error))
 

@@ -143,8 +143,44 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a worker; 0 for none.")
 
     job_memory_limit_bytes: int = Field(512 * MIB, ge=64 * MIB, description="Memory that the engine may use per job.")
+    job_memory_limit_max_bytes: int = Field(
+        8 * 1024 * MIB, ge=64 * MIB, description="Most memory that a job may ask for (memoryLimitBytes of runJob)."
+    )
+    job_time_limit_seconds: int = Field(
+        86_400,
+        ge=1,
+        le=31_536_000,
+        description="An attempt of a job ends as JOB_TIMEOUT after this; timeoutSeconds of runJob shortens it.",
+    )
     job_threads: int = Field(0, ge=0, le=1024, description="Engine threads per job; 0 for one per core.")
+    workspace_max_running_jobs: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="Jobs that a workspace runs at once; more of them wait. setWorkspaceLimits sets others.",
+    )
+    workspace_max_unfinished_jobs: int = Field(
+        20_000, ge=0, description="Jobs of a workspace that wait or run; runJob refuses more."
+    )
+    workspace_max_storage_bytes: int = Field(
+        1024**4,
+        ge=0,
+        description="What a workspace may store: data sets, results and uploads in progress; beginUpload refuses more, "
+        "runJob when it is full.",
+    )
+    workspace_max_priority: int = Field(
+        0,
+        ge=-10,
+        le=10,
+        description="Highest priority of a workspace's jobs: above 0 they go before the normal ones of all others.",
+    )
     worker_concurrency: int = Field(2, ge=1, le=256, description="Jobs that one worker runs at once.")
+    worker_memory_bytes: int | None = Field(
+        None,
+        ge=64 * MIB,
+        description="Memory that the jobs of one worker may have together; fewer run at once where it is short. "
+        "Default: three quarters of what the machine or its control group has.",
+    )
     worker_drain_seconds: float = Field(
         15, ge=0, description="On SIGTERM a worker finishes what it can in this time and hands the rest back."
     )
@@ -187,6 +223,7 @@ class Settings(BaseSettings):
         "admin_password",
         "otel_exporter_otlp_endpoint",
         "spill_dir",
+        "worker_memory_bytes",
         mode="before",
     )
     @classmethod

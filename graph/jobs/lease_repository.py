@@ -1,4 +1,4 @@
-"""Queries of the workers on jobs: claims, leases, fenced writes, what the sweeper looks for.
+"""Queries of the workers on jobs: leases, fenced writes, what the sweeper looks for (claims: `claim_repository`).
 
 All run in system transactions. Time is PostgreSQL's (`clock_timestamp()`): a worker with a wrong clock neither keeps
 nor steals a lease.
@@ -40,46 +40,6 @@ def state_of(job: Job) -> JobState:
 
 def _held(job_id: UUID, token: int) -> ColumnElement[bool]:
     return (Job.id == job_id) & (Job.status == "RUNNING") & (Job.lease_token == token)
-
-
-async def claim(session: AsyncSession, job_id: UUID | None, worker_id: str, lease: timedelta) -> Job | None:
-    """Begin the next attempt of this job, or of the job that has waited longest; None when there is none to claim."""
-    free = (
-        (Job.status == "PENDING")
-        & (Job.next_attempt_at <= NOW)
-        & (Job.attempt < Job.max_attempts)
-        & Job.deleted_at.is_(None)
-    )
-    target: ColumnElement[bool]
-    if job_id is not None:
-        target = (Job.id == job_id) & free
-    else:
-        longest = select(Job.id).where(free).order_by(Job.priority.desc(), Job.next_attempt_at, Job.id).limit(1)
-        target = Job.id == longest.with_for_update(skip_locked=True).scalar_subquery()
-    job = (
-        update(Job)
-        .where(target)
-        .values(
-            status="RUNNING",
-            attempt=Job.attempt + 1,
-            lease_token=Job.lease_token + 1,
-            lease_until=NOW + lease,
-            worker_id=worker_id,
-            started_at=func.coalesce(Job.started_at, NOW),
-            progress=None,
-            sequence=Job.sequence + 1,
-            log_sequence=Job.log_sequence + 1,
-        )
-        .returning(Job)
-        .cte("job")
-    )
-    statement = history.with_history(
-        job,
-        history.attempt_of(job),
-        history.event_of(job, "claimed", {"worker": worker_id}),
-        history.start_of_attempt(job),
-    )
-    return (await session.scalars(statement)).one_or_none()
 
 
 async def renew(session: AsyncSession, job_id: UUID, token: int, lease: timedelta) -> bool | None:
@@ -159,6 +119,20 @@ async def expired(session: AsyncSession, limit: int) -> Sequence[tuple[Job, date
         select(Job, NOW)
         .where(Job.status == "RUNNING", Job.lease_until < NOW)
         .order_by(Job.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]
+
+
+async def waiting_for_more(
+    session: AsyncSession, memory: int, age: timedelta, limit: int
+) -> Sequence[tuple[Job, datetime]]:
+    """Return jobs that ask for more memory than this and have waited so long, locked."""
+    statement = (
+        select(Job, NOW)
+        .where(Job.status == "PENDING", Job.memory_limit_bytes > memory, Job.next_attempt_at < NOW - age)
+        .order_by(Job.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

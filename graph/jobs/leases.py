@@ -13,20 +13,27 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graph.core.db import Database
+from graph.core.db import Database, sqlstate
 from graph.core.events import Events
 from graph.core.settings import Settings
 from graph.core.storage import Storage
+from graph.jobs import claim_repository as claims
 from graph.jobs import lease_repository as repository
 from graph.jobs import state as machine
+from graph.jobs.claim_repository import Room
 from graph.jobs.history_repository import LogLine
 from graph.jobs.requests import InputMissing, engine_inputs
 from graph.jobs.state import JobState
 from graph.models import Job
 
 SWEEP_BATCH: Final = 100
+# a larger worker may be about to start
+WAIT_FOR_MEMORY: Final = timedelta(seconds=60)
+NO_LIMIT: Final = 2**62
+UNIQUE_VIOLATION: Final = "23505"
 # published when cancel is asked of a running job: workers look at their jobs at once
 CANCEL_CHANNEL: Final = "karyaksham:cancel"
 
@@ -35,7 +42,10 @@ _KINDS: Final = {"PENDING": "requeued", "FAILED": "failed", "CANCELLED": "cancel
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A claimed attempt: everything that the engine needs except storage credentials and limits."""
+    """A claimed attempt: everything that the engine needs except storage credentials.
+
+    Memory in bytes, time in seconds.
+    """
 
     job_id: UUID
     workspace_id: UUID
@@ -44,6 +54,8 @@ class Assignment:
     spec: dict[str, Any]
     inputs: dict[str, dict[str, Any]]
     output_prefix: str
+    memory_limit: int
+    time_limit: int
     traceparent: str | None
     queued_seconds: float
 
@@ -65,26 +77,36 @@ class Leases:
         self._db = db
         self._events = events
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._time_limit = settings.job_time_limit_seconds
+        self._most_running = settings.workspace_max_running_jobs
+        self._anything = Room(NO_LIMIT, NO_LIMIT, settings.job_memory_limit_bytes)
         self._storage = storage
 
-    async def claim(self, worker_id: str, job_id: UUID | None = None) -> Assignment | None:
-        """Claim this job, or the one that has waited longest; None when there is none.
+    async def claim(self, worker_id: str, job_id: UUID | None = None, room: Room | None = None) -> Assignment | None:
+        """Claim this job, or the one whose turn it is (`claim_repository`); None when there is none for this worker.
 
-        A job whose data sets were deleted meanwhile fails here, and the next one is tried.
+        `room` is the memory that it may take, by default any. A job whose data sets were deleted meanwhile fails here,
+        and the next one is tried.
         """
+        room = room or self._anything
         while True:
-            async with self._db.system() as session:
-                job = await repository.claim(session, job_id, worker_id, self._lease)
-                if job is None:
-                    return None
-                assignment = await self._begin(session, job)
+            try:
+                async with self._db.system() as session:
+                    job = await claims.claim(session, job_id, worker_id, self._lease, room, self._most_running)
+                    if job is None:
+                        return None
+                    assignment = await self._begin(session, job, room)
+            except IntegrityError as error:
+                if sqlstate(error) != UNIQUE_VIOLATION:
+                    raise
+                continue  # another worker took that slot of the workspace in the same moment
             await self._events.publish_job(job.id, job.workspace_id, job.sequence)
             if assignment is not None:
                 return assignment
             if job_id is not None:
                 return None
 
-    async def _begin(self, session: AsyncSession, job: Job) -> Assignment | None:
+    async def _begin(self, session: AsyncSession, job: Job, room: Room) -> Assignment | None:
         prefix = output_prefix(job.workspace_id, job.id, job.attempt, job.lease_token)
         assert job.lease_until is not None  # noqa: S101  # just set
         now = job.lease_until - self._lease
@@ -104,6 +126,8 @@ class Leases:
             spec=job.spec,
             inputs=inputs,
             output_prefix=prefix,
+            memory_limit=job.memory_limit_bytes or room.default,
+            time_limit=min(job.timeout_seconds or self._time_limit, self._time_limit),
             traceparent=job.traceparent,
             queued_seconds=max((now - job.next_attempt_at).total_seconds(), 0),
         )
@@ -240,6 +264,31 @@ class Leases:
         # one round trip: a Redis that hangs must not hold up the sweep for each of them
         await self._events.publish_jobs([(job.id, job.workspace_id, job.sequence) for job in changed])
         return again
+
+    async def refuse_larger(self, memory: int) -> list[UUID]:
+        """End jobs that have waited for more memory than this, in bytes; returns which."""
+        changed: list[Job] = []
+        async with self._db.system() as session:
+            for job, now in await repository.waiting_for_more(session, memory, WAIT_FOR_MEMORY, SWEEP_BATCH):
+                after = machine.refuse(repository.state_of(job))
+                if after is None:
+                    continue
+                error = {
+                    "code": "MEMORY_UNAVAILABLE",
+                    "message": f"The job asks for {job.memory_limit_bytes:,} bytes of memory, the largest worker has "
+                    f"{memory:,} for jobs.",
+                    "retryable": False,
+                    "hint": "Run it with a smaller memoryLimitBytes, or let an administrator start a larger worker.",
+                }
+                job.status, job.sequence, job.finished_at, job.error = after.status, after.sequence, now, error
+                repository.add_event(session, job, "failed", {"code": error["code"]})
+                await session.flush()
+                line: LogLine = ("ERROR", f"{error['code']}: {error['message']}", error)
+                await repository.add_logs(session, job.id, job.workspace_id, job.attempt, [line], always=True)
+                changed.append(job)
+        for job in changed:
+            await self._events.publish_job(job.id, job.workspace_id, job.sequence)
+        return [job.id for job in changed]
 
     async def queue_state(self) -> tuple[int, float, dict[str, int]]:
         """Return (waiting jobs, seconds the oldest has waited, unfinished jobs by status)."""

@@ -33,7 +33,7 @@ async def add(session: AsyncSession, values: dict[str, Any]) -> Job | None:
     job = (
         insert(Job)
         # named in full: SQLAlchemy fills no default inside a CTE
-        .values(**values, priority=0, attempt=0, lease_token=0, log_sequence=1)
+        .values(**values, attempt=0, lease_token=0, log_sequence=1)
         .on_conflict_do_nothing(index_elements=["workspace_id", "idempotency_key"])
         .returning(Job)
         .cte("job")

@@ -14,8 +14,8 @@ from graph.api.permissions import CanRead, CanWrite
 from graph.context import Info
 from graph.core.ids import from_global, to_global, try_global
 from graph.jobs.loaders import job_service
+from graph.jobs.orders import Order
 from graph.jobs.repository import DOCUMENTS
-from graph.jobs.service import Order
 from graph.jobs.types import (
     CancelJobInput,
     CancelJobResult,
@@ -93,6 +93,9 @@ class JobsMutation:
             else from_global(input.pipeline_id, "Pipeline", path=("pipelineId",)),
             spec=None if input.spec is None else spec_to_json(input.spec),
             idempotency_key=input.idempotency_key,
+            priority=input.priority,
+            memory_limit_bytes=input.memory_limit_bytes,
+            timeout_seconds=input.timeout_seconds,
         )
         return RunJobSuccess(job=Job.of(await job_service(info).run(viewer.workspace_id, viewer.user_id, order)))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.audit import record
 from graph.core.db import Database
-from graph.core.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable
+from graph.core.errors import Conflict, NotFound, ServiceUnavailable
 from graph.core.events import Events
 from graph.core.ids import uuid7
 from graph.core.pagination import Page
@@ -32,30 +31,19 @@ from graph.jobs import lease_repository as leases
 from graph.jobs import repository
 from graph.jobs import state as machine
 from graph.jobs.leases import CANCEL_CHANNEL, job_prefix
+from graph.jobs.orders import Order, check_memory, check_order, check_wishes, priority_of
 from graph.jobs.requests import schemas_for_validation
 from graph.models import Dataset, Job, JobLog
 from graph.pipelines import repository as pipelines
 from graph.pipelines.problems import require_valid
-from graph.pipelines.service import NamedDataset, require_ready
+from graph.pipelines.service import require_ready
+from graph.workspaces.limits import admit_job
 
-MAX_INPUTS = 32
-MAX_KEY = 200
 ANNOUNCE_SECONDS = 1.0
 # notices that Redis has not taken yet: the loop keeps only weak references to tasks
 _LATE: set[asyncio.Task[bool]] = set()
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to run: a stored pipeline (its latest version) or a specification, on data sets by name."""
-
-    inputs: Sequence[NamedDataset]
-    pipeline_id: UUID | None = None
-    spec: dict[str, Any] | None = None
-    idempotency_key: str | None = None
-    schedule_id: UUID | None = None
 
 
 class DatasetNotReady(Conflict):
@@ -125,9 +113,12 @@ class JobService:
     async def run(self, workspace_id: UUID, user_id: UUID, order: Order) -> Job:
         """Create a job and ring for it; with a known idempotency key the existing job is returned instead.
 
-        Raises `InvalidPipeline` (all problems), `InvalidInput`, `NotFound`, or `Conflict` (DATASET_NOT_READY).
+        Raises `InvalidPipeline` (all problems), `InvalidInput`, `NotFound`, `QuotaExceeded`, or `Conflict`
+        (DATASET_NOT_READY).
         """
         check_order(order)
+        check_wishes(order, self._settings)
+        await check_memory(order, self._queue.redis)
         with span("job.create"):
             async with self._db.tenant(workspace_id) as session:
                 job, created = await self.create(session, workspace_id, user_id, order)
@@ -174,6 +165,8 @@ class JobService:
             "spec": spec,
             "inputs": [{"name": item.name, "datasetId": str(item.dataset_id)} for item in order.inputs],
             "status": "PENDING",
+            "memory_limit_bytes": order.memory_limit_bytes,
+            "timeout_seconds": order.timeout_seconds,
             "max_attempts": self._settings.max_attempts,
             "sequence": 1,
             "idempotency_key": key,
@@ -181,7 +174,9 @@ class JobService:
             "traceparent": traceparent(),
             "created_by": user_id,
         }
-        job = await repository.add(session, values)
+        # last, since others of the workspace wait for this transaction from here on
+        limits = await admit_job(session, workspace_id, self._settings)
+        job = await repository.add(session, values | {"priority": priority_of(order, limits.max_priority)})
         if job is None:  # a request with the same key was faster
             job = await repository.by_key(session, key or "")
             if job is None:
@@ -243,7 +238,7 @@ class JobService:
     async def retry(self, workspace_id: UUID, user_id: UUID, job_id: UUID) -> Job:
         """Run a failed or cancelled job again, with as many attempts as a new one.
 
-        Raises `NotFound`, or `Conflict` (JOB_NOT_RETRYABLE) for one that runs, waits or has succeeded.
+        Raises `NotFound`, `QuotaExceeded`, or `Conflict` (JOB_NOT_RETRYABLE) for one that runs, waits or has succeeded.
         """
         async with self._db.tenant(workspace_id) as session:
             job, now = await self._lock(session, job_id)
@@ -254,6 +249,7 @@ class JobService:
                     code="JOB_NOT_RETRYABLE",
                     path=["id"],
                 )
+            await admit_job(session, workspace_id, self._settings)
             job.status, job.sequence, job.max_attempts = after.status, after.sequence, after.max_attempts
             job.next_attempt_at = after.next_attempt_at
             job.error = job.progress = job.cancel_requested_at = job.started_at = job.finished_at = None
@@ -299,29 +295,6 @@ class JobService:
             workspace_id=job.workspace_id,
             object_type="Job",
             object_id=job.id,
-        )
-
-
-def check_order(order: Order) -> None:
-    """Raise `InvalidInput` for an order that no data could make right."""
-    if (order.pipeline_id is None) == (order.spec is None):
-        raise InvalidInput("Give either pipelineId or spec.", code="PIPELINE_OR_SPEC", path=["pipelineId"])
-    if not 1 <= len(order.inputs) <= MAX_INPUTS:
-        raise InvalidInput(
-            f"Give 1 to {MAX_INPUTS} inputs; the main one is named `input`.", code="INPUTS_MISSING", path=["inputs"]
-        )
-    names = [item.name for item in order.inputs]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise InvalidInput(
-                f"Two inputs are named {name!r}.", code="INPUT_NAME_REPEATED", path=["inputs", index, "name"]
-            )
-    key = order.idempotency_key
-    if key is not None and not (1 <= len(key) <= MAX_KEY and key.isprintable()):
-        raise InvalidInput(
-            f"idempotencyKey must have 1 to {MAX_KEY} printable characters.",
-            code="KEY_INVALID",
-            path=["idempotencyKey"],
         )
 
 

@@ -5,7 +5,7 @@
        └─────────────────┤
                          ├─ fail, expire (none left, or not worth repeating) ──► FAILED
        cancel            └─ cancel, then the worker's word, or its lease's end ──► CANCELLED
-    PENDING ──cancel──► CANCELLED        FAILED, CANCELLED ──retry──► PENDING
+    PENDING ──cancel──► CANCELLED        PENDING ──refuse──► FAILED        FAILED, CANCELLED ──retry──► PENDING
 
 Every function returns the new state, or None when the transition is refused. The repository applies the same
 conditions in SQL: `claim`, `renew` and `publish` as one conditional UPDATE each, the others on a locked row.
@@ -107,6 +107,11 @@ def hand_back(state: JobState, token: int, now: datetime) -> JobState | None:
         next_attempt_at=now,
         sequence=state.sequence + 1,
     )
+
+
+def refuse(state: JobState) -> JobState | None:
+    """End a waiting job that no worker could ever run."""
+    return replace(state, status="FAILED", sequence=state.sequence + 1) if state.status == "PENDING" else None
 
 
 def cancel(state: JobState) -> JobState | None:

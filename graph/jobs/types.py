@@ -27,6 +27,7 @@ from graph.models import Job as JobRow
 from graph.models import JobLog as JobLogRow
 from graph.pipelines.spec_inputs import PipelineSpecInput
 from graph.pipelines.types import InvalidPipeline, NamedInput
+from graph.workspaces.types import QuotaExceeded
 
 
 @strawberry.enum(description="Where a job stands; the last three are final.")
@@ -189,6 +190,9 @@ class Job(Node):
     finished_at: datetime | None
     cancel_requested: bool
     sequence: Int64 = strawberry.field(description="Grows with each change.")
+    priority: int
+    memory_limit_bytes: Int64 | None = strawberry.field(description="As asked for; null for the service's default.")
+    timeout_seconds: int | None = strawberry.field(description="As asked for; null for the service's default.")
 
     @classmethod
     def of(cls, row: JobRow) -> Job:
@@ -205,6 +209,9 @@ class Job(Node):
             finished_at=row.finished_at,
             cancel_requested=row.cancel_requested_at is not None,
             sequence=Int64(row.sequence),
+            priority=row.priority,
+            memory_limit_bytes=None if row.memory_limit_bytes is None else Int64(row.memory_limit_bytes),
+            timeout_seconds=row.timeout_seconds,
         )
 
     @field(description="The schedule that started it; null for a person's job, and once the schedule is deleted.")
@@ -290,6 +297,16 @@ class RunJobInput:
     idempotency_key: str | None = strawberry.field(
         default=None, description="Repeat a request with the same key and get the same job, never a second one."
     )
+    priority: int | None = strawberry.field(
+        default=None,
+        description="-10 to the workspace's maxPriority; higher goes first, below 0 is for the background. Default: 0.",
+    )
+    memory_limit_bytes: Int64 | None = strawberry.field(
+        default=None, description="64 MiB to JOB_MEMORY_LIMIT_MAX_BYTES; default: JOB_MEMORY_LIMIT_BYTES."
+    )
+    timeout_seconds: int | None = strawberry.field(
+        default=None, description="An attempt that takes longer fails as JOB_TIMEOUT; at most JOB_TIME_LIMIT_SECONDS."
+    )
 
 
 @strawberry.input
@@ -345,6 +362,7 @@ RunJobResult = Annotated[
     RunJobSuccess
     | InvalidPipeline
     | DatasetNotReady
+    | QuotaExceeded
     | InvalidInputError
     | NotFoundError
     | ConflictError
@@ -356,7 +374,7 @@ CancelJobResult = Annotated[
     strawberry.union("CancelJobResult"),
 ]
 RetryJobResult = Annotated[
-    RetryJobSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    RetryJobSuccess | QuotaExceeded | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
     strawberry.union("RetryJobResult"),
 ]
 DeleteJobResult = Annotated[

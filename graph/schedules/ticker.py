@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import DomainError, InvalidInput, NotFound, ServiceUnavailable, TopLevelError
-from graph.jobs.service import JobService, Order
+from graph.jobs.orders import Order
+from graph.jobs.service import JobService
 from graph.models import Job, Schedule
 from graph.pipelines.service import NamedDataset
 from graph.schedules import repository, ticks

@@ -28,6 +28,7 @@ from graph.datasets.service import ring_inspection
 from graph.models import Dataset, Upload
 from graph.uploads import parts as arithmetic
 from graph.uploads import repository
+from graph.workspaces.limits import QuotaExceeded, admit_upload
 
 log = structlog.get_logger(__name__)
 
@@ -83,10 +84,15 @@ class UploadService:
     async def begin(
         self, workspace_id: UUID, user_id: UUID, *, file_name: str, size_bytes: int, content_type: str | None
     ) -> Upload:
-        """Open a multipart upload; raises `InvalidInput` for a name, size or type that cannot be."""
+        """Open a multipart upload; raises `InvalidInput` for a name, size or type that cannot be.
+
+        Raises `QuotaExceeded` when the workspace has no room for the file.
+        """
         name = arithmetic.check_file_name(file_name)
         plan = arithmetic.plan_parts(size_bytes, max_bytes=self._settings.max_upload_bytes)
         media_type = arithmetic.check_content_type(content_type)
+        async with self._db.tenant(workspace_id) as session:
+            await admit_upload(session, workspace_id, self._settings, plan.size_bytes)
         upload_id = uuid7()
         key = object_key(workspace_id, upload_id)
         # S3 first: a row always has its S3 upload. Should the insert fail, the sweep finds the orphan in S3.
@@ -105,8 +111,14 @@ class UploadService:
             expires_at=datetime.now(UTC) + timedelta(hours=self._settings.upload_expiry_hours),
             created_by=user_id,
         )
-        async with self._db.tenant(workspace_id) as session:
-            return await repository.add(session, upload)
+        try:
+            async with self._db.tenant(workspace_id) as session:
+                # once more, and this time what is admitted counts: others may have begun meanwhile
+                await admit_upload(session, workspace_id, self._settings, plan.size_bytes)
+                return await repository.add(session, upload)
+        except QuotaExceeded:
+            await self._storage.abort_multipart(key, s3_upload_id)
+            raise
 
     async def get(self, workspace_id: UUID, upload_id: UUID) -> Upload | None:
         """Return an upload, None when the workspace has none of this id."""

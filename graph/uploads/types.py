@@ -18,6 +18,7 @@ from graph.core.storage import CONTENT_TYPE
 from graph.datasets.types import Dataset, dataset_service
 from graph.models import Upload as UploadRow
 from graph.uploads.service import SignedPart, UploadService
+from graph.workspaces.types import QuotaExceeded
 
 
 @strawberry.enum(description="Where an upload stands.")
@@ -158,7 +159,7 @@ class AbortUploadSuccess:
 
 
 BeginUploadResult = Annotated[
-    BeginUploadSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    BeginUploadSuccess | QuotaExceeded | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
     strawberry.union("BeginUploadResult"),
 ]
 SignUploadPartsResult = Annotated[

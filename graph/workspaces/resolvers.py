@@ -7,17 +7,23 @@ from uuid import UUID
 import strawberry
 
 from graph.api.fields import mutation
-from graph.api.permissions import CanOwn, IsPerson
+from graph.api.permissions import CanOwn, IsAdministrator, IsPerson
 from graph.context import Info
-from graph.workspaces import service
+from graph.core.ids import from_global, to_global
+from graph.workspaces import limits, service
 from graph.workspaces.types import (
     CreateWorkspaceInput,
     CreateWorkspaceResult,
     CreateWorkspaceSuccess,
+    SetWorkspaceLimitsInput,
+    SetWorkspaceLimitsResult,
+    SetWorkspaceLimitsSuccess,
     SetWorkspaceMemberInput,
     SetWorkspaceMemberResult,
     SetWorkspaceMemberSuccess,
     Workspace,
+    WorkspaceLimits,
+    WorkspaceUsage,
 )
 
 
@@ -45,3 +51,16 @@ class WorkspacesMutation:
         found = await service.set_member(info.context.db, info.context.require_viewer(), input.email, role)
         info.context.services.authenticator.forget_roles()
         return SetWorkspaceMemberSuccess(workspace=Workspace.of(*found))
+
+    @mutation(IsAdministrator, description="Set what a workspace may run, queue and store; administrators only.")
+    async def set_workspace_limits(self, info: Info, input: SetWorkspaceLimitsInput) -> SetWorkspaceLimitsResult:
+        """Set them."""
+        context = info.context
+        workspace_id = from_global(input.workspace_id, "Workspace", path=("workspaceId",))
+        row = await limits.set_limits(context.db, context.require_viewer(), workspace_id, input.changes())
+        return SetWorkspaceLimitsSuccess(
+            workspace_id=strawberry.ID(to_global("Workspace", row.id)),
+            name=row.name,
+            limits=WorkspaceLimits.of(row, context.settings),
+            usage=await WorkspaceUsage.read(info, row.id),
+        )

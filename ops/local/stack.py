@@ -23,6 +23,7 @@ from ops.local.logs import RotatingLog
 from ops.local.parts import Part
 from ops.local.ports import PortChooser
 from ops.local.supervisor import Keeper, Say, Supervisor
+from workers.memory import share_of_machine
 
 DEFAULT_PORT: Final = 8000
 DEFAULT_FLIGHT_PORT: Final = 8815
@@ -174,6 +175,8 @@ class Stack:
             self._service("api", "api", lambda: probes.http_ok(api), PYTHONOPTIMIZE="2"),
             self._service("flight", "flight", lambda: probes.listens("127.0.0.1", flight_port)),
         ]
+        # all of them share this machine
+        memory = self.environment.get("WORKER_MEMORY_BYTES") or str(share_of_machine(max(self.options.workers, 1)))
         for number in range(1, self.options.workers + 1):
             name = f"worker-{number}"
             port = self._ports.choose(name)
@@ -183,6 +186,7 @@ class Stack:
                     "worker",
                     lambda port=port: probes.http_ok(f"http://127.0.0.1:{port}/readyz"),  # type: ignore[misc]
                     WORKER_METRICS_PORT=str(port),
+                    WORKER_MEMORY_BYTES=memory,
                 )
             )
         return found

@@ -44,3 +44,21 @@ def run(tmp_path: Path) -> Run:
         return {**report, "path": output}
 
     return call
+
+
+def inspect(path: Path, **fields: Any) -> dict[str, Any]:
+    """The inspection of a local file."""
+    report: dict[str, Any] = json.loads(engine.inspect(json.dumps({"input": {"url": str(path), **fields}})))
+    return report
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, bytes], Path]:
+    """Writes a file of this name."""
+
+    def call(name: str, data: bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return call

@@ -13,21 +13,7 @@ import pytest
 
 import engine
 from engine.exceptions import EngineError, InputError
-from tests.engine.conftest import Run
-
-
-def inspect(path: Path, **fields: Any) -> dict[str, Any]:
-    return json.loads(engine.inspect(json.dumps({"input": {"url": str(path), **fields}})))
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Any:
-    def call(name: str, data: bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(data)
-        return path
-
-    return call
+from tests.engine.conftest import Run, inspect
 
 
 @pytest.mark.parametrize(
@@ -150,40 +136,6 @@ def test_inspection_report(write: Any) -> None:
 def test_row_estimate_of_a_big_file(write: Any) -> None:
     report = inspect(write("a.csv", b"a,b\n" + b"12345,abcdefgh\n" * 1_000_000))
     assert (report["rowsExact"], report["rowEstimate"]) == (True, 1_000_000)
-
-
-@pytest.fixture(scope="module")
-def numbers_but_one() -> bytes:
-    """More than a sample of numbers, and one text that stands in no sampled piece."""
-    data = b"n,s\n" + b"".join(b"%09d,yyyyyyyyyyyyyyyyyyyy\n" % (100_000_000 + n) for n in range(800_000))
-    middle = data.index(b"\n", len(data) * 5 // 8) + 1
-    return data[:middle] + b"oops,z\n" + data[middle:]
-
-
-def test_a_type_is_decided_over_the_whole_file(numbers_but_one: bytes, write: Any, run: Run) -> None:
-    path = write("a.csv", numbers_but_one)
-    report = run({"output": {"format": "parquet"}}, path, "out.parquet")
-    assert (report["rowsIn"], report["rowsOut"], report["rowsRejected"]) == (800_001, 800_001, 0)
-    assert {c["name"]: c["type"] for c in report["schema"]} == {"n": "utf8", "s": "utf8"}
-    line = numbers_but_one[: numbers_but_one.index(b"oops")].count(b"\n") + 1
-    column = inspect(path)["schema"][0]
-    assert column["type"] == "utf8"
-    assert column["reason"] == f"text: `oops` (line {line}) is no integer"
-    assert column["counterExamples"] == [{"line": line, "value": "oops"}]
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"steps": [{"filter": {"where": "n > 100"}}]},
-        {"inputs": [{"name": "input", "columns": [{"name": "n", "type": "int64"}]}]},
-    ],
-    ids=["computed with", "declared"],
-)
-def test_a_type_that_must_stay_rejects_rows(numbers_but_one: bytes, write: Any, run: Run, spec: dict[str, Any]) -> None:
-    report = run({**spec, "output": {"format": "parquet"}}, write("a.csv", numbers_but_one), "out.parquet")
-    assert (report["rowsIn"], report["rowsOut"], report["rowsRejected"]) == (800_001, 800_000, 1)
-    assert {c["name"]: c["type"] for c in report["schema"]} == {"n": "int64", "s": "utf8"}
 
 
 def test_a_file_that_changed_since_inspection(write: Any, tmp_path: Path) -> None:

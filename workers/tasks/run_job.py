@@ -39,8 +39,10 @@ class Control:
     stopped: bool = False
     lost: bool = False
     cancelled: bool = False
+    timed_out: bool = False
     draining: bool = False
     finished: bool = False
+    stopping: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """End the engine at once, or the wait for a child to run it."""
@@ -50,9 +52,18 @@ class Control:
         elif self.engine is not None:
             self.engine.cancel()
 
+    def time_out(self) -> None:
+        """End the engine because the time of the attempt is over."""
+        self.timed_out = True
+        self.stopping = asyncio.create_task(self.interrupt())
+
     async def cancel(self) -> None:
-        """Let the engine stop by itself, for a second at most."""
+        """End the engine because somebody asked for it."""
         self.cancelled = True
+        await self.interrupt()
+
+    async def interrupt(self) -> None:
+        """Let the engine stop by itself, for a second at most."""
         if self.child is not None:
             await self.child.cancel()
         else:
@@ -108,7 +119,7 @@ class JobRunner:
                 report = await self._engine(work, control, reporter, spill)
             return await self._publish(work, control, reporter, report)
         except AttemptError as error:
-            return await self._failed(work, control, reporter, error)
+            return await self._failed(work, control, reporter, _timeout(work) if control.timed_out else error)
         except Exception as bug:
             # without this the job would wait for its lease to end, with no reason to show
             log.exception("attempt_broke")
@@ -121,6 +132,8 @@ class JobRunner:
         keeper = asyncio.create_task(self._keep(work, control, reporter))
         if control.draining:
             control.stop()
+        # asyncio's clock is monotonic, and goes on while this process is stopped
+        clock = asyncio.get_running_loop().call_later(work.time_limit, control.time_out)
         try:
             return await control.engine
         except asyncio.CancelledError:
@@ -128,6 +141,7 @@ class JobRunner:
                 raise AttemptError("STOPPED", "The attempt was stopped.", retryable=True) from None
             raise
         finally:
+            clock.cancel()
             control.finished = True
             control.wake.set()
             await keeper
@@ -139,7 +153,7 @@ class JobRunner:
             "inputs": work.inputs,
             "output": {"url": self._storage.url(work.output_prefix), "overwrite": False},
             "storage": self._storage.engine_storage(),
-            "memoryLimitBytes": self._settings.job_memory_limit_bytes,
+            "memoryLimitBytes": work.memory_limit,
             "spillDir": str(spill),
             "threads": self._settings.job_threads or None,
         }
@@ -151,7 +165,7 @@ class JobRunner:
                     report = await child.call(
                         "run",
                         request,
-                        memory_limit=self._settings.job_memory_limit_bytes,
+                        memory_limit=work.memory_limit,
                         on_progress=reporter.update,
                     )
                     for name in ("rowsIn", "rowsOut", "bytesRead", "bytesWritten", "seconds"):
@@ -221,7 +235,7 @@ class JobRunner:
         """Record the end of an attempt without a result."""
         if control.lost:
             return await self._lost(work)
-        if control.draining and not control.cancelled:
+        if control.draining and not (control.cancelled or control.timed_out):
             after = await self._insist(lambda: self._leases.hand_back(work))
             if after is not None and after.status == "PENDING":
                 await self._queue.ring(work.job_id, after.attempt + 1)
@@ -262,6 +276,14 @@ class JobRunner:
                 log.warning("database_unreachable", error=str(error), retry_seconds=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5)
+
+
+def _timeout(work: Assignment) -> AttemptError:
+    return AttemptError(
+        "JOB_TIMEOUT",
+        f"The attempt took longer than its time limit of {work.time_limit:,} s and was stopped.",
+        hint="Run it with a larger timeoutSeconds, or let an administrator raise JOB_TIME_LIMIT_SECONDS.",
+    )
 
 
 def _seconds_until(due: datetime) -> float:

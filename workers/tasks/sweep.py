@@ -18,9 +18,11 @@ from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
 from graph.core.telemetry import JOBS, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS
 from graph.jobs.leases import Leases
+from graph.jobs.orders import largest_worker
 from workers.slots import Slots
 
 EXPIRE_SECONDS: Final = 2.0
+REFUSE_SECONDS: Final = 15.0
 log = structlog.get_logger(__name__)
 
 
@@ -56,6 +58,14 @@ class Sweeper:
 
             loop.call_later(seconds, ring)
         await self._slots.fill()
+
+    async def refuse_too_large(self) -> None:
+        """End jobs that wait for more memory than any living worker has."""
+        largest = await largest_worker(self._queue.redis)
+        if largest is None:
+            return
+        for job_id in await self._leases.refuse_larger(max(largest, self._slots.memory.total)):
+            log.warning("job_too_large", job_id=str(job_id), largest_worker=largest)
 
     async def measure(self) -> None:
         """Write the queue's state into the metrics."""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from graph.jobs.service import JobService, Order
+from graph.jobs.orders import Order
+from graph.jobs.service import JobService
 from graph.models import AuditLog, Dataset, Job, Schedule
 from tests.graph.client import User
 from tests.graph.schedules.asking import DELETE, UPDATE, key, look, make_due, make_schedule, ticker

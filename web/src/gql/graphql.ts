@@ -426,6 +426,12 @@ export type RunJobInput = {
   spec?: PipelineSpecInput | null | undefined;
   /** Repeat a request with the same key and get the same job, never a second one. */
   idempotencyKey?: string | null | undefined;
+  /** -10 to the workspace's maxPriority; higher goes first, below 0 is for the background. Default: 0. */
+  priority?: number | null | undefined;
+  /** 64 MiB to JOB_MEMORY_LIMIT_MAX_BYTES; default: JOB_MEMORY_LIMIT_BYTES. */
+  memoryLimitBytes?: number | null | undefined;
+  /** An attempt that takes longer fails as JOB_TIMEOUT; at most JOB_TIME_LIMIT_SECONDS. */
+  timeoutSeconds?: number | null | undefined;
 };
 
 /** Keeps each row with a given probability. */
@@ -662,6 +668,7 @@ export type BeginUploadMutationVariables = Exact<{
 
 export type BeginUploadMutation = { beginUpload:
     | { __typename: 'BeginUploadSuccess', upload: { id: string, status: UploadStatus, sizeBytes: number, partSizeBytes: number, partCount: number } }
+    | { __typename: 'QuotaExceeded', code: string, message: string, path: Array<string> }
     | { __typename: 'InvalidInputError', code: string, message: string, path: Array<string> }
     | { __typename: 'NotFoundError', code: string, message: string, path: Array<string> }
     | { __typename: 'ConflictError', code: string, message: string, path: Array<string> }
@@ -801,6 +808,7 @@ export type RetryJobMutationVariables = Exact<{
 
 export type RetryJobMutation = { retryJob:
     | { __typename: 'RetryJobSuccess', job: { id: string, name: string, status: JobStatus, sequence: number, cancelRequested: boolean, attempt: number, maxAttempts: number, createdAt: string, startedAt: string | null, finishedAt: string | null, progress: { bytesRead: number, bytesTotal: number | null, rowsIn: number, rowsOut: number, rowsFiltered: number, rowsRejected: number, stage: string | null, fraction: number | null, etaSeconds: number | null } | null, error: { code: string, message: string, step: number | null, column: string | null, row: number | null, hint: string | null } | null } }
+    | { __typename: 'QuotaExceeded', code: string, message: string, path: Array<string> }
     | { __typename: 'InvalidInputError', code: string, message: string, path: Array<string> }
     | { __typename: 'NotFoundError', code: string, message: string, path: Array<string> }
     | { __typename: 'ConflictError', code: string, message: string, path: Array<string> }
@@ -886,6 +894,7 @@ export type RunJobMutation = { runJob:
     | { __typename: 'RunJobSuccess', job: { id: string } }
     | { __typename: 'InvalidPipeline', code: string, message: string, path: Array<string> }
     | { __typename: 'DatasetNotReady', code: string, message: string, path: Array<string> }
+    | { __typename: 'QuotaExceeded', code: string, message: string, path: Array<string> }
     | { __typename: 'InvalidInputError', code: string, message: string, path: Array<string> }
     | { __typename: 'NotFoundError', code: string, message: string, path: Array<string> }
     | { __typename: 'ConflictError', code: string, message: string, path: Array<string> }

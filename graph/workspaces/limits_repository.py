@@ -1,0 +1,61 @@
+"""Queries of limits: a workspace's row, and what it runs, queues and stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import BigInteger, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.core.errors import NotFound
+from graph.models import Dataset, Job, Upload, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a workspace does now. Results that became data sets are stored, and counted, once."""
+
+    running_jobs: int
+    unfinished_jobs: int
+    storage_bytes: int
+
+
+async def get(session: AsyncSession, workspace_id: UUID, *, lock: bool = False) -> Workspace | None:
+    """Return a workspace; with `lock` no other transaction changes it or passes `lock` until this one ends."""
+    query = select(Workspace).where(Workspace.id == workspace_id)
+    if lock:
+        # NO KEY: rows that refer to the workspace may be inserted meanwhile
+        query = query.with_for_update(key_share=True)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def lock(session: AsyncSession, workspace_id: UUID) -> Workspace:
+    """Return the workspace, locked: what is counted afterwards cannot grow behind this transaction's back."""
+    workspace = await get(session, workspace_id, lock=True)
+    if workspace is None:
+        raise NotFound.of("workspace", path=[])
+    return workspace
+
+
+async def usage(session: AsyncSession, workspace_id: UUID) -> Usage:
+    """Count in one round trip; each part by an index."""
+
+    def jobs(*statuses: str) -> object:
+        counted = select(func.count()).select_from(Job)
+        return counted.where(Job.workspace_id == workspace_id, Job.status.in_(statuses)).scalar_subquery()
+
+    datasets = select(func.coalesce(func.sum(Dataset.size_bytes), 0)).where(
+        Dataset.workspace_id == workspace_id, Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)
+    )
+    results = select(func.coalesce(func.sum(Job.result_bytes), 0)).where(
+        Job.workspace_id == workspace_id, Job.result_bytes.is_not(None), Job.deleted_at.is_(None)
+    )
+    uploads = select(func.coalesce(func.sum(Upload.size_bytes), 0)).where(
+        Upload.workspace_id == workspace_id, Upload.status == "ACTIVE"
+    )
+    stored = datasets.scalar_subquery() + results.scalar_subquery() + uploads.scalar_subquery()
+    row = (
+        await session.execute(select(jobs("RUNNING"), jobs("PENDING", "RUNNING"), stored.cast(BigInteger)))  # type: ignore[call-overload]
+    ).one()
+    return Usage(running_jobs=int(row[0]), unfinished_jobs=int(row[1]), storage_bytes=int(row[2]))
