@@ -105,9 +105,10 @@ impl Job {
             inputs.push(Input::open(name, input, overrides, stores).await?);
         }
         let open: HashSet<String> = inputs.iter().flat_map(Input::open_columns).map(str::to_owned).collect();
+        let more = may_have_more(&pipeline, &inputs);
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
-            open_types: (!open.is_empty()).then(|| Arc::new(OpenTypes::new(open))),
+            open_types: (more || !open.is_empty()).then(|| Arc::new(OpenTypes::new(open, more))),
             pipeline,
             inputs,
             memory_limit: request.memory_limit_bytes,
@@ -136,8 +137,9 @@ impl Job {
             let name = name.trim_matches('"');
             (renamed && texts.len() > 1) || texts.iter().any(|text| text.contains(name))
         };
+        let more = may_have_more(&self.pipeline, &self.inputs);
         for input in &mut self.inputs {
-            input.widen(used).await?;
+            input.widen(used, more).await?;
         }
         Ok(())
     }
@@ -370,6 +372,12 @@ impl Job {
         progress.set_scanned(bytes, counts.rows_in.saturating_sub(progress.booked()));
         Ok(counts)
     }
+}
+
+/// Whether inputs may turn out to have columns that their samples did not have. A union takes the same columns of all.
+fn may_have_more(pipeline: &Pipeline, inputs: &[Input]) -> bool {
+    let union = pipeline.steps.iter().any(|step| matches!(step, Step::Union(_)));
+    !union && inputs.iter().any(Input::may_have_more)
 }
 
 #[expect(clippy::struct_field_names, reason = "the report's names")]

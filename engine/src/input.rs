@@ -10,7 +10,7 @@ use datafusion::prelude::SessionContext;
 use karyaksham_spec::{Compression, Format, InputOverride};
 
 use crate::error::{EngineError, ErrorCode, Result};
-use crate::inspect::{Inspected, Known, check_header, look, text_file, widened};
+use crate::inspect::{Inspected, Known, Widen, check_header, look, text_file, widened};
 use crate::open::{ArrowFile, ArrowTable, ParquetFile, parquet_table};
 use crate::request::InputRequest;
 use crate::scan::{Dialect, Ledger, TextFile, TextTable};
@@ -68,7 +68,8 @@ impl Input {
             location,
             size,
             format: found.format,
-            sampled: found.format == Format::Csv && !found.rows.is_some_and(|(_, exact)| exact),
+            sampled: matches!(found.format, Format::Csv | Format::Ndjson)
+                && !found.rows.is_some_and(|(_, exact)| exact),
             rows: found.rows.filter(|(_, exact)| *exact).map(|(rows, _)| rows),
             dialect: found.dialect,
             declared: found.declared,
@@ -123,11 +124,17 @@ impl Input {
         names.filter(|name| self.sampled && !self.declared.iter().any(|declared| declared == name))
     }
 
-    /// Decides open types over the whole file. Columns that are `kept` only become floats instead of integers: steps
-    /// compute with them.
-    pub(crate) async fn widen(&mut self, kept: impl Fn(&str) -> bool) -> Result<()> {
+    /// Whether it may turn out to have more columns.
+    pub(crate) fn may_have_more(&self) -> bool {
+        self.sampled && self.format == Format::Ndjson
+    }
+
+    /// Decides open types over the whole file. Columns that are `kept` only change in ways that steps which compute with
+    /// them do not mind; `new_fields`: what the sample did not have may become a column.
+    pub(crate) async fn widen(&mut self, kept: impl Fn(&str) -> bool, new_fields: bool) -> Result<()> {
         if self.sampled {
-            self.schema = widened(&self.text_file(false), kept).await?;
+            let widen = Widen { declared: &self.declared, kept, new_fields };
+            self.schema = widened(&self.text_file(false), &widen).await?;
             self.sampled = false;
         }
         Ok(())

@@ -29,7 +29,8 @@ struct Dense {
     rows: Vec<u32>,
 }
 
-const NO_ROW: u32 = u32::MAX;
+/// What stands for no row.
+pub(super) const NO_ROW: u32 = u32::MAX;
 
 /// Rows by their keys.
 #[derive(Debug)]
@@ -134,6 +135,14 @@ impl Dimension {
         let Dense { first, rows } = self.dense.as_ref()?;
         let place = usize::try_from(number.checked_sub(*first)?).ok()?;
         rows.get(place..=place).filter(|row| row[0] != NO_ROW)
+    }
+
+    /// The row whose key is this number, or [`NO_ROW`].
+    #[inline]
+    pub(super) fn row_of(&self, number: i64) -> u32 {
+        let Some(Dense { first, rows }) = &self.dense else { return NO_ROW };
+        let place = number.checked_sub(*first).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| rows.get(place)).copied().unwrap_or(NO_ROW)
     }
 
     /// A key without fields, to be looked up.

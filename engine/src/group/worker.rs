@@ -7,11 +7,11 @@ use arrow::compute::take;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
-use super::dimension::Dimension;
+use super::dimension::{Dimension, NO_ROW};
 use super::fields::{exact, keys_fit, reject};
 use super::keys::{Key, Table};
 use super::plan::{Join, Kind, Plan, Shown};
-use super::values::{array, fits, usual};
+use super::values::{array, fits, is_text, usual};
 use crate::direct::{Rows, Text, one_spelling, plain_int, without};
 use crate::error::{EngineError, Result};
 use crate::scan::{BATCH_ROWS, Block, Index, Reject, Sorted, to_u32};
@@ -101,7 +101,15 @@ impl Worker {
         self.taken.clear();
         self.matched.clear();
         let misfits = match (&plan.join, self.dimension.clone()) {
-            (Some(join), Some(dimension)) => self.join(plan, join, &dimension, rows, &places),
+            (Some(join), Some(dimension)) => {
+                // What joins nothing needs no further look then.
+                let texts = rows.utf8 && plan.keys.iter().all(|column| is_text(&plan.layout.columns[*column].kind));
+                if dimension.is_dense() && join.kind == Kind::Inner && texts {
+                    self.join_numbers(plan, join, &dimension, rows, &places)
+                } else {
+                    self.join(plan, join, &dimension, rows, &places)
+                }
+            }
             _ => self.group_all(plan, rows, &places),
         };
         if !misfits.is_empty() && reject(plan, rows, &misfits, Vec::new(), rejects)?.len() < misfits.len() {
@@ -171,6 +179,55 @@ impl Worker {
                 self.matched.push(*other);
             }
         }
+        misfits
+    }
+
+    /// The same for an inner join by whole numbers. The rows are looked up first, all of them and without a branch on what
+    /// is found: no processor can foresee that.
+    fn join_numbers<'a>(
+        &mut self,
+        plan: &Plan,
+        join: &Join,
+        dimension: &'a Dimension,
+        rows: &Rows<'a>,
+        places: &[u32],
+    ) -> Vec<u32> {
+        let mut misfits = Vec::new();
+        self.taken.resize(places.len(), 0);
+        self.matched.resize(places.len(), 0);
+        let mut found = 0;
+        for (row, place) in (0..).zip(places) {
+            let (start, end) = rows.range(*place, join.on[0]);
+            let other = match plain_int(&rows.block.data[start..end]) {
+                Some(number) => dimension.row_of(number),
+                None => match find_exactly(plan, join, dimension, rows, *place) {
+                    Ok(rows) => rows.and_then(|rows| rows.first()).copied().unwrap_or(NO_ROW),
+                    Err(Misfit) => {
+                        misfits.push(*place);
+                        NO_ROW
+                    }
+                },
+            };
+            (self.taken[found], self.matched[found]) = (row, other);
+            found += usize::from(other != NO_ROW);
+        }
+        let prefixed = plan.grouped_by_build();
+        let (mut key, mut kept) = (self.table.key(), 0);
+        for number in 0..found {
+            let (row, other) = (self.taken[number], self.matched[number]);
+            let place = places[row as usize];
+            let prefix = prefixed.then(|| dimension.group(other));
+            let Ok(group) = self.group(plan, rows, place, prefix, &mut key) else {
+                misfits.push(place);
+                continue;
+            };
+            self.groups.push(group);
+            (self.taken[kept], self.matched[kept]) = (row, other);
+            kept += 1;
+        }
+        self.taken.truncate(kept);
+        self.matched.truncate(kept);
+        misfits.sort_unstable();
         misfits
     }
 

@@ -125,14 +125,14 @@ impl Evidence {
         }
         // What fits a narrow type fits some of the wider ones: no need to look again.
         let (mut integer, mut iso) = (false, [false; 3]);
-        for (number, (_, fits)) in CANDIDATES.iter().enumerate() {
-            if self.full & (1 << number) != 0 {
-                continue;
-            }
+        let mut open = ALL & !self.full;
+        while open != 0 {
+            let number = open.trailing_zeros() as usize;
+            open &= open - 1;
             let fit = match number {
                 NUMBER | COMMA if integer => true,
                 DAY_FIRST.. if iso[(number - DAY_FIRST) % 3] => true,
-                _ => fits(text),
+                _ => CANDIDATES[number].1(text),
             };
             match number {
                 INTEGER => integer = fit && text.len() <= MAX_FLOAT_DIGITS,
@@ -337,16 +337,17 @@ fn is_comma_float(text: &[u8]) -> bool {
 
 fn is_number(text: &[u8], point: u8) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let (mantissa, exponent) = match digits.iter().position(|byte| matches!(byte, b'e' | b'E')) {
-        Some(place) => (&digits[..place], Some(&digits[place + 1..])),
-        None => (digits, None),
-    };
+    let mut exponent = None;
     let mut points = 0;
     let mut count = 0;
-    for byte in mantissa {
+    for (place, byte) in digits.iter().enumerate() {
         match byte {
             byte if *byte == point => points += 1,
             b'0'..=b'9' => count += 1,
+            b'e' | b'E' => {
+                exponent = Some(&digits[place + 1..]);
+                break;
+            }
             _ => return false,
         }
     }

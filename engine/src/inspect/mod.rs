@@ -6,6 +6,7 @@
 //! rejected with line and reason, never turned to null.
 
 mod cells;
+mod columns;
 mod dialect;
 mod drift;
 mod encoding;
@@ -25,7 +26,7 @@ pub use infer::{ColumnReason, Decision, Evidence, Example};
 pub use preview::rows_json;
 pub use report::{InspectRequest, Report, inspect};
 pub use sample::Sample;
-pub(crate) use whole::widened;
+pub(crate) use whole::{Widen, widened};
 
 use std::sync::Arc;
 

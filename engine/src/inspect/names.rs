@@ -8,13 +8,14 @@ use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 use karyaksham_spec::{Decimal, Format, InputOverride};
 
+use super::columns::Records;
 use super::dialect::{self, Fixed};
 use super::infer::{Decision, Evidence, spelling_of};
 use super::sample::Decoded;
 use super::start::{self, Start};
 use super::{Inspected, Known, sniff};
 use crate::error::{EngineError, ErrorCode, Result};
-use crate::scan::{Dialect, Field as Place, FieldReader, Index, LineEnding, Separators, field_bytes, is_null_field};
+use crate::scan::{Dialect, Index, LineEnding, Outcome, Separators};
 
 /// More columns than this are a mistaken delimiter or an attack.
 const MAX_COLUMNS: usize = 20_000;
@@ -228,40 +229,37 @@ impl Part<'_> {
     fn gather(&self, dialect: &Dialect, width: usize) -> Gathered {
         let mut gathered = Gathered { evidence: vec![Evidence::default(); width], ..Gathered::default() };
         let separators = Separators::of(dialect);
-        let mut fields: Vec<Place> = Vec::new();
-        let mut reader = FieldReader::new(self.text, dialect);
-        for _ in 0..self.header {
-            reader.next_fields(width, &mut fields);
-        }
-        let (mut line, mut seen) = (self.line, 0);
-        while let Some(good) = reader.next_fields(width, &mut fields) {
+        let mut index = Index::default();
+        index.build(self.text, separators);
+        let mut records = Records::default();
+        let (mut line, mut seen, mut header) = (self.line, 0, self.header);
+        for record in 0..index.records() {
+            let outcome = index.outcome(self.text, separators, record, Some(width));
+            if outcome == Outcome::Empty {
+                continue;
+            }
+            if header > 0 {
+                header -= 1;
+                continue;
+            }
+            let (good, place) = (outcome == Outcome::Good, index.first(record));
             if line > 0 {
-                let start = reader.started();
+                let start = index.start(record);
                 line += separators.count_lines(&self.text[seen..start]);
                 seen = start;
                 gathered.rows += 1;
                 gathered.ragged += u64::from(!good);
                 if gathered.widths.len() < WIDTHS_KEPT {
-                    gathered.widths.push(fields.len());
+                    gathered.widths.push((index.ends[record] - place) as usize + 1);
                     gathered.lines.push(line);
                 }
             }
-            if !good {
-                continue;
-            }
-            for (column, field) in gathered.evidence.iter_mut().zip(&fields) {
-                if is_null_field(self.text, *field, dialect) {
-                    column.add_null();
-                    continue;
-                }
-                let text = field_bytes(self.text, *field, dialect);
-                if text.is_empty() {
-                    column.add_null();
-                } else {
-                    column.add(&text, line);
-                }
+            if good {
+                records.places.push(place);
+                records.lines.push(line);
             }
         }
+        records.look(self.text, &index, dialect, &mut gathered.evidence);
         gathered
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of a file that types are decided on.
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use karyaksham_spec::{Compression, Encoding};
 
 use crate::error::Result;
@@ -56,11 +57,12 @@ impl Sample {
         });
         let mut pieces = Vec::new();
         if size > HEAD_BYTES && compression == Compression::None && !is_binary(&head) {
-            for quarter in QUARTERS {
+            let piece = |quarter: u64| {
                 let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
                 let start = end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES);
-                pieces.push(location.read(start..end).await?);
-            }
+                location.read(start..end)
+            };
+            pieces = try_join_all(QUARTERS.map(piece)).await?;
         }
         Ok(Self { size, head, pieces, compression })
     }

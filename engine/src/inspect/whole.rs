@@ -5,21 +5,38 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karyaksham_spec::{Format, InputOverride};
 
+use super::columns::Records;
 use super::infer::{Evidence, apply_declared};
-use super::{Inspected, names};
+use super::{Inspected, json, names};
 use crate::error::{EngineError, Result};
 use crate::progress::Progress;
 use crate::scan::spelling::Spelling;
-use crate::scan::{
-    Block, BlockReader, Content, Dialect, Index, Separators, Sorted, TextFile, field, field_bytes, is_null_field,
-};
+use crate::scan::{Block, BlockReader, Content, Dialect, Index, Separators, Sorted, TextFile};
 use crate::store::Location;
 
-/// What the records of a file say.
-#[derive(Debug, Default)]
+/// What looks at blocks of a file, each thread by itself.
+pub(super) trait Look: Send + Sized + 'static {
+    /// Looks at the records of one block.
+    fn take(&mut self, block: &Block);
+
+    /// Takes what another thread has seen.
+    fn merge(&mut self, other: Self);
+}
+
+/// What the records of a file of delimited text say.
+#[derive(Debug)]
 struct Whole {
+    dialect: Dialect,
+    index: Index,
     evidence: Vec<Evidence>,
     rows: u64,
+}
+
+impl Whole {
+    fn new(dialect: &Dialect, width: usize) -> Self {
+        let evidence = vec![Evidence::default(); width];
+        Self { dialect: dialect.clone(), index: Index::default(), evidence, rows: 0 }
+    }
 }
 
 /// Stops the threads when nobody waits for them any more.
@@ -31,62 +48,52 @@ impl Drop for Stop {
     }
 }
 
-/// Reads all of a file of delimited text. Must be called on a tokio runtime.
-async fn gather(file: &TextFile, dialect: &Dialect) -> Result<Whole> {
+/// Reads all of a text file. Must be called on a tokio runtime.
+pub(super) async fn gather<L: Look>(file: &TextFile, new: impl Fn() -> L) -> Result<L> {
     let reader = Arc::new(BlockReader::open(file, Arc::<Progress>::default())?);
     let _stop = Stop(Arc::clone(&reader));
-    let width = file.schema.fields().len();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let tasks: Vec<_> = (0..threads)
         .map(|_| {
-            let (reader, dialect) = (Arc::clone(&reader), dialect.clone());
+            let (reader, mut found) = (Arc::clone(&reader), new());
             tokio::task::spawn_blocking(move || {
-                let mut found = Whole { evidence: vec![Evidence::default(); width], rows: 0 };
-                let mut index = Index::default();
                 while let Some(block) = reader.next(|| Ok(()))? {
-                    take(&mut found, &block, &mut index, &dialect);
+                    found.take(&block);
                 }
                 Ok::<_, EngineError>(found)
             })
         })
         .collect();
-    let mut whole = Whole { evidence: vec![Evidence::default(); width], rows: 0 };
+    let mut whole = new();
     for task in tasks {
-        let found = task.await.map_err(|error| EngineError::internal(error.to_string()))??;
-        whole.rows += found.rows;
-        for (column, more) in whole.evidence.iter_mut().zip(found.evidence) {
-            column.merge(more);
-        }
+        whole.merge(task.await.map_err(|error| EngineError::internal(error.to_string()))??);
     }
     Ok(whole)
 }
 
-/// Looks at the values of one block.
-fn take(found: &mut Whole, block: &Block, index: &mut Index, dialect: &Dialect) {
-    let (data, separators) = (&block.data, Separators::of(dialect));
-    index.build(data, separators);
-    let width = found.evidence.len();
-    let sorted = Sorted::of(block, index, dialect, width);
-    found.rows += (sorted.places.len() + sorted.rejects.len()) as u64;
-    let (mut line, mut seen) = (block.line, 0);
-    for place in sorted.places {
-        let mut start = place.checked_sub(1).map_or(0, |before| index.seps[before as usize] + 1);
-        line += separators.count_lines(&data[seen..start as usize]);
-        seen = start as usize;
-        for (number, column) in found.evidence.iter_mut().enumerate() {
-            let end = index.seps[place as usize + number];
-            let field = field(data, separators, start, end, number + 1 == width);
-            start = end + separators.width();
-            if is_null_field(data, field, dialect) {
-                column.add_null();
-                continue;
-            }
-            let text = field_bytes(data, field, dialect);
-            if text.is_empty() {
-                column.add_null();
-            } else {
-                column.add(&text, line);
-            }
+impl Look for Whole {
+    fn take(&mut self, block: &Block) {
+        let Self { dialect, index, evidence, rows } = self;
+        let (data, separators) = (&block.data, Separators::of(dialect));
+        index.build(data, separators);
+        let width = evidence.len();
+        let sorted = Sorted::of(block, index, dialect, width);
+        *rows += (sorted.places.len() + sorted.rejects.len()) as u64;
+        let (mut line, mut seen) = (block.line, 0);
+        let lines = sorted.places.iter().map(|place| {
+            let start = place.checked_sub(1).map_or(0, |before| index.seps[before as usize] as usize + 1);
+            line += separators.count_lines(&data[seen..start]);
+            seen = start;
+            line
+        });
+        let lines = lines.collect();
+        Records { places: sorted.places, lines }.look(data, index, dialect, evidence);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        for (column, more) in self.evidence.iter_mut().zip(other.evidence) {
+            column.merge(more);
         }
     }
 }
@@ -98,16 +105,28 @@ pub(super) async fn complete_if_local(
     declared: &InputOverride,
 ) -> Result<()> {
     let exact = inspected.rows.is_some_and(|(_, exact)| exact);
-    if location.file.is_some() && inspected.format == Format::Csv && !exact {
-        complete(inspected, location, declared).await?;
+    if location.file.is_none() || exact {
+        return Ok(());
     }
-    Ok(())
+    match inspected.format {
+        Format::Csv => complete(inspected, location, declared).await,
+        Format::Ndjson => {
+            let file = inspected.text_file(location, false);
+            if json::complete(inspected, &file).await? {
+                inspected.declared.clear();
+                apply_declared(inspected, declared)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Decides the types of an inspected file of delimited text over all of its rows, and counts them.
 async fn complete(inspected: &mut Inspected, location: &Location, declared: &InputOverride) -> Result<()> {
     let file = inspected.text_file(location, false);
-    let whole = gather(&file, &inspected.dialect).await?;
+    let width = file.schema.fields().len();
+    let whole = gather(&file, || Whole::new(&inspected.dialect, width)).await?;
     let decided = names::decide(&whole.evidence, &mut inspected.dialect, declared);
     let fields: Vec<Field> = (file.schema.fields().iter().zip(&decided))
         .map(|(field, decision)| Field::new(field.name(), decision.kind.clone(), true))
@@ -120,17 +139,31 @@ async fn complete(inspected: &mut Inspected, location: &Location, declared: &Inp
     apply_declared(inspected, declared)
 }
 
-/// The columns of a file of delimited text with types that all of its values fit, after some did not fit those that a
-/// sample gave. Those that are `kept` only become floats instead of integers.
-pub(crate) async fn widened(file: &TextFile, kept: impl Fn(&str) -> bool) -> Result<SchemaRef> {
-    let Content::Csv(dialect, declared) = &file.content else { return Ok(Arc::clone(&file.schema)) };
-    let whole = gather(file, dialect).await?;
+/// How columns whose types a sample gave may change.
+pub(crate) struct Widen<'a, K> {
+    /// Those that stay as they are.
+    pub(crate) declared: &'a [String],
+    /// Whether steps compute with a column: it only becomes a float instead of an integer, or an object with more fields.
+    pub(crate) kept: K,
+    /// Whether fields that the sample did not have become columns (NDJSON).
+    pub(crate) new_fields: bool,
+}
+
+/// The columns of a text file with types that all of its values fit, after some did not fit those that a sample gave.
+pub(crate) async fn widened(file: &TextFile, widen: &Widen<'_, impl Fn(&str) -> bool>) -> Result<SchemaRef> {
+    let dialect = match &file.content {
+        Content::Csv(dialect, _) => dialect,
+        Content::Ndjson(..) => return json::widened(file, widen).await,
+        Content::Lines(..) => return Ok(Arc::clone(&file.schema)),
+    };
+    let width = file.schema.fields().len();
+    let whole = gather(file, || Whole::new(dialect, width)).await?;
     let spelling = Spelling::of(dialect);
     let field = |(field, column): (&Arc<Field>, &Evidence)| {
         let (before, after) = (field.data_type(), column.decide(spelling).kind);
         let number = *before == DataType::Int64 && after == DataType::Float64;
         let text = matches!(before, DataType::Utf8 | DataType::Utf8View);
-        let stays = text || declared.contains(field.name()) || (kept(field.name()) && !number);
+        let stays = text || widen.declared.contains(field.name()) || ((widen.kept)(field.name()) && !number);
         Field::new(field.name(), if stays { before.clone() } else { after }, true)
     };
     let fields: Vec<Field> = file.schema.fields().iter().zip(&whole.evidence).map(field).collect();

@@ -8,6 +8,7 @@ use karyaksham_spec::OnBadRow;
 use tokio::sync::Mutex;
 
 use super::convert::NOT_UTF8;
+use super::json::UNKNOWN_FIELD;
 use super::rejects::{Reject, RejectsWriter};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::progress::Progress;
@@ -35,13 +36,15 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 pub struct OpenTypes {
     columns: HashSet<String>,
+    /// Whether there may be columns that the sample did not have.
+    more: bool,
     conflict: AtomicBool,
 }
 
 impl OpenTypes {
-    /// Of these columns.
-    pub fn new(columns: HashSet<String>) -> Self {
-        Self { columns, conflict: AtomicBool::new(false) }
+    /// Of these columns; with `more`, of others too that no line of a sample had.
+    pub fn new(columns: HashSet<String>, more: bool) -> Self {
+        Self { columns, more, conflict: AtomicBool::new(false) }
     }
 
     /// Whether a value was met that does not fit.
@@ -49,9 +52,19 @@ impl OpenTypes {
         self.conflict.load(Ordering::Acquire)
     }
 
+    /// Whether a reject's value is of an open column, or stands within one of JSON (`props.page`, `tags[]`).
+    fn concerns(&self, reject: &Reject) -> bool {
+        let Some(column) = &reject.column else { return false };
+        let within =
+            |open: &String| column.strip_prefix(open.as_str()).is_some_and(|path| path.starts_with(['.', '[']));
+        (self.more && reject.reason == UNKNOWN_FIELD)
+            || self.columns.contains(column)
+            || (column.contains(['.', '[']) && self.columns.iter().any(within))
+    }
+
     fn check(&self, rejects: &[Reject]) -> Result<()> {
-        let open = |reject: &&Reject| reject.column.as_ref().is_some_and(|name| self.columns.contains(name));
-        let Some(reject) = rejects.iter().filter(|reject| reject.reason != NOT_UTF8).find(open) else { return Ok(()) };
+        let open = |reject: &&Reject| reject.reason != NOT_UTF8 && self.concerns(reject);
+        let Some(reject) = rejects.iter().find(open) else { return Ok(()) };
         self.conflict.store(true, Ordering::Release);
         // Nobody sees this error: the job starts again.
         Err(EngineError::new(ErrorCode::BadRow, reject.reason.clone()).at(reject.line, reject.byte_offset))

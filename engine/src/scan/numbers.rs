@@ -45,6 +45,7 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 }
 
 /// A decimal or scientific number, or `NaN`, `inf`, `infinity` in any case.
+#[inline]
 pub fn parse_float(text: &[u8]) -> Option<f64> {
     short_float(text).or_else(|| long_float(text))
 }
@@ -59,8 +60,9 @@ fn short_float(text: &[u8]) -> Option<f64> {
         return None;
     }
     if let Some((mantissa, decimals)) = eight(digits) {
+        // Signed: there is an instruction for that on every processor.
         #[expect(clippy::cast_precision_loss, reason = "8 digits are exact")]
-        let value = mantissa as f64 / POWERS[decimals];
+        let value = mantissa.cast_signed() as f64 / POWERS[decimals];
         return Some(if digits.len() < text.len() { -value } else { value });
     }
     let (mut mantissa, mut decimals, mut count) = (0_u64, None, 0);
@@ -118,6 +120,7 @@ fn eight(text: &[u8]) -> Option<(u64, usize)> {
     Some((even.wrapping_add(odd) >> 32, decimals))
 }
 
+#[cold]
 fn long_float(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }

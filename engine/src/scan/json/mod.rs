@@ -33,7 +33,8 @@ use super::predicate::Predicate;
 use super::rejects::Reject;
 use crate::error::Result;
 
-use keys::{Keys, UNKNOWN_FIELD, Wanted};
+pub(crate) use keys::UNKNOWN_FIELD;
+use keys::{Keys, Wanted};
 use text::Fault;
 pub(crate) use text::unescape;
 use values::{Misfit, Reader, Source};
