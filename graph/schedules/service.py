@@ -14,8 +14,8 @@ from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Conflict, NotFound
 from graph.core.pagination import Page, check_first
-from graph.jobs.requests import schemas_for_validation
 from graph.jobs.orders import Order, check_order
+from graph.jobs.requests import schemas_for_validation
 from graph.models import Job, Schedule
 from graph.pipelines.problems import require_valid
 from graph.pipelines.service import NamedDataset, PipelineService

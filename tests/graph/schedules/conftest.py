@@ -1,5 +1,5 @@
 """The API and workers on the real stack."""
 
-from tests.workers.conftest import app, services, start_worker, stranger, user
+from tests.workers.conftest import app, services, spawn_worker, start_worker, stranger, user
 
-__all__ = ["app", "services", "start_worker", "stranger", "user"]
+__all__ = ["app", "services", "spawn_worker", "start_worker", "stranger", "user"]

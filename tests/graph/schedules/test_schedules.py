@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from graph.core.ids import to_global, uuid7
-from graph.models import AuditLog
+from graph.models import AuditLog, Membership
 from tests.graph.client import User
 from tests.graph.schedules.asking import (
     CREATE,
@@ -123,3 +123,13 @@ async def test_each_change_is_audited(user: User) -> None:
             ("schedule.update", user.id),
             ("schedule.delete", user.id),
         ]
+
+
+async def test_viewers_read_and_do_not_write(user: User, stranger: User) -> None:
+    async with user.services.db.system() as session:
+        session.add(Membership(workspace_id=stranger.workspace_id, user_id=user.id, role="VIEWER"))
+    user.http.headers["X-Workspace"] = to_global("Workspace", stranger.workspace_id)
+    assert (await user.ask(SCHEDULES, first=10))["nodes"] == []
+    made = {"pipelineId": "x", "cron": "* * * * *", "inputs": []}
+    for document, given in ((CREATE, made), (UPDATE, {"id": "x"}), (DELETE, {"id": "x"})):
+        assert (await user.ask(document, input=given))["__typename"] == "ForbiddenError"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
+from graph.core.ids import from_global
 from graph.jobs.orders import Order
 from graph.jobs.service import JobService
 from graph.models import AuditLog, Dataset, Job, Schedule
 from tests.graph.client import User
-from tests.graph.schedules.asking import DELETE, UPDATE, key, look, make_due, make_schedule, ticker
+from tests.graph.schedules.asking import DELETE, UPDATE, key, look, make_due, make_pipeline, make_schedule, ticker
 from tests.workers.conftest import StartWorker
-from tests.workers.helpers import CANCEL, until, wait_for
+from tests.workers.helpers import CANCEL, make_dataset, until, wait_for
 from tests.workers.helpers import DELETE as DELETE_JOB
 
 DELETE_PIPELINE = """mutation ($input: DeletePipelineInput!) { deletePipeline(input: $input) { __typename } }"""
@@ -136,9 +139,6 @@ async def test_a_schedule_whose_pipeline_was_deleted_says_so(user: User) -> None
 
 
 async def test_a_schedule_whose_data_set_was_deleted_says_which_and_takes_another(user: User) -> None:
-    from graph.core.ids import from_global
-    from tests.workers.helpers import make_dataset
-
     made = await make_schedule(user)
     gone = from_global(made["inputs"][0]["datasetId"], "Dataset")
     async with user.services.db.tenant(user.workspace_id) as session:
@@ -195,3 +195,27 @@ async def test_workers_run_what_is_due_by_themselves(user: User, start_worker: S
     nodes = await until(lambda: jobs_of(user, made), bool, what="the scheduled job")
     done = await wait_for(user, nodes[0]["id"])
     assert (done["status"], done["result"]["rows"]) == ("SUCCEEDED", 2)
+
+
+async def test_worker_processes_that_are_killed_lose_and_repeat_no_tick(
+    user: User, spawn_worker: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    pipeline = await make_pipeline(user)
+    inputs = [{"name": "input", "datasetId": await make_dataset(user)}]
+    made = [await make_schedule(user, pipelineId=pipeline, inputs=inputs) for _ in range(20)]
+    workers = [spawn_worker() for _ in range(2)]
+    async with user.services.db.tenant(user.workspace_id) as session:
+        due = func.date_trunc("minute", func.clock_timestamp())
+        await session.execute(update(Schedule).values(next_run_at=due))
+
+    async def started() -> list[int]:
+        async with user.services.db.tenant(user.workspace_id) as session:
+            found = await session.execute(select(Job.schedule_id, func.count()).group_by(Job.schedule_id))
+            return [row[1] for row in found]
+
+    await until(started, bool, what="the first tick")
+    workers[0].kill()
+    counts = await until(started, lambda found: len(found) == len(made), what="the last tick")
+    assert counts == [1] * len(made)
+    await ticker(user).run_due()
+    assert await started() == [1] * len(made)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from graph.core.ids import from_global, to_global, uuid7
-from graph.models import AuditLog
+from graph.models import AuditLog, Membership
 from tests.graph.client import User
 from tests.graph.webhooks.asking import (
     CREATE,
@@ -106,9 +107,17 @@ async def test_what_cannot_be_sent_again(user: User) -> None:
     (delivery,) = await deliveries(user, webhook)
     unknown = to_global("WebhookDelivery", uuid7())
     assert (await user.ask(REDELIVER, input={"id": unknown}))["code"] == "NOT_FOUND"
-    from datetime import UTC, datetime, timedelta
-
     await set_delivery(user, delivery, lease_until=datetime.now(UTC) + timedelta(hours=1))
     assert (await user.ask(REDELIVER, input={"id": delivery["id"]}))["code"] == "DELIVERY_UNDER_WAY"
     await user.ask(UPDATE, input={"id": webhook["id"], "enabled": False})
     assert (await user.ask(REDELIVER, input={"id": delivery["id"]}))["code"] == "WEBHOOK_DISABLED"
+
+
+async def test_viewers_read_and_do_not_write(user: User, stranger: User) -> None:
+    async with user.services.db.system() as session:
+        session.add(Membership(workspace_id=stranger.workspace_id, user_id=user.id, role="VIEWER"))
+    user.http.headers["X-Workspace"] = to_global("Workspace", stranger.workspace_id)
+    assert (await user.ask(WEBHOOKS, first=10))["nodes"] == []
+    for document in (CREATE, UPDATE, DELETE, REDELIVER):
+        given = {"url": URL} if document is CREATE else {"id": "x"}
+        assert (await user.ask(document, input=given))["__typename"] == "ForbiddenError"
