@@ -14,6 +14,7 @@ import orjson
 import structlog
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.core.ids import uuid7
@@ -21,6 +22,8 @@ from graph.core.settings import Settings
 from graph.core.telemetry import HTTP_REQUESTS, span
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
+# for the metrics: nobody hears it (nginx's number)
+CLIENT_LEFT: Final = 499
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -134,6 +137,8 @@ class Requests:
             await self._app(scope, _limited(receive, headers), sending)
         except BodyTooLarge:
             await _answer(sending, *problem(413, "BODY_TOO_LARGE", "The request is too large.", request_id))
+        except ClientDisconnect:
+            status = CLIENT_LEFT  # in the middle of its request: there is nobody to answer, and nothing is wrong here
         except Exception as error:
             log.error("request_failed", path=scope["path"], exc_info=error)
             if began:

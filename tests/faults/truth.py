@@ -23,6 +23,7 @@ class Truth:
         self.settings = Settings(**{name.lower(): value for name, value in direct.items()})  # type: ignore[arg-type]
         self._url = direct["DATABASE_URL"].replace("+asyncpg", "")
         self._connection: asyncpg.Connection[Any] | None = None
+        self._storage: Storage | None = None
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._loop.run_forever, name="truth", daemon=True)
@@ -34,6 +35,8 @@ class Truth:
     def __exit__(self, *_: object) -> None:
         if self._connection is not None:
             self._connection.terminate()
+        if self._storage is not None:
+            self._do(self._storage.close(), 10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -66,11 +69,12 @@ class Truth:
         return found
 
     def storage(self, work: Callable[[Storage], Awaitable[T]], seconds: float = 120.0) -> T:
-        """Run something with a client of the object storage."""
+        """Run something with a client of the object storage, made at first use and kept."""
 
         async def run() -> T:
-            async with await Storage.open(self.settings) as storage:
-                return await work(storage)
+            if self._storage is None:
+                self._storage = await Storage.open(self.settings)
+            return await work(self._storage)
 
         return self._do(run(), seconds)
 

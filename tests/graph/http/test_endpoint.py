@@ -7,6 +7,8 @@ import json
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Message
+from structlog.testing import capture_logs
 
 from graph.app import create_app
 from graph.context import Services
@@ -18,6 +20,24 @@ async def test_no_queries_by_get(app: Starlette) -> None:
     answer = await Browser(app).http.get("/graphql", params={"query": "{ me { id } }"})
     assert answer.status_code in {400, 405}
     assert "data" not in answer.text
+
+
+async def test_a_client_that_leaves_while_it_sends_is_no_error_of_ours(app: Starlette) -> None:
+    messages = iter([{"type": "http.request", "body": b'{"query"', "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"testserver")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "raw_path": b"/graphql", "query_string": b""}
+    with capture_logs() as logs:
+        await app({**scope, "headers": headers, "scheme": "http", "http_version": "1.1"}, receive, send)
+    assert sent == []
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
 async def test_no_batches(app: Starlette) -> None:
