@@ -12,15 +12,15 @@ import orjson
 from redis.asyncio import Redis
 
 from graph.core.errors import InvalidInput
+from graph.core.machine_memory import LEAST_MEMORY
 from graph.core.queue import WORKERS_KEY
 from graph.core.redis import REDIS_ERRORS
-from graph.core.settings import MIB, Settings
+from graph.core.settings import Settings
 from graph.pipelines.service import NamedDataset
 from graph.workspaces.limits import PRIORITY_LEAST, PRIORITY_MOST
 
 MAX_INPUTS: Final = 32
 MAX_KEY: Final = 200
-LEAST_MEMORY: Final = 64 * MIB
 # a worker that gave no sign of life for so long may be gone
 ALIVE_SECONDS: Final = 30.0
 

@@ -174,7 +174,7 @@ class JobService:
             "traceparent": traceparent(),
             "created_by": user_id,
         }
-        # last, since others of the workspace wait for this transaction from here on
+        # last, since near the limit others of the workspace wait for this transaction from here on
         limits = await admit_job(session, workspace_id, self._settings)
         job = await repository.add(session, values | {"priority": priority_of(order, limits.max_priority)})
         if job is None:  # a request with the same key was faster

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import BigInteger, func, select
+from sqlalchemy import BigInteger, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.errors import NotFound
@@ -30,18 +30,15 @@ async def get(session: AsyncSession, workspace_id: UUID, *, lock: bool = False) 
     return (await session.scalars(query)).one_or_none()
 
 
-async def lock(session: AsyncSession, workspace_id: UUID) -> Workspace:
-    """Return the workspace, locked: what is counted afterwards cannot grow behind this transaction's back."""
-    workspace = await get(session, workspace_id, lock=True)
-    if workspace is None:
-        raise NotFound.of("workspace", path=[])
-    return workspace
+async def lock(session: AsyncSession, workspace_id: UUID) -> None:
+    """Let no other transaction pass here until this one ends: what is counted afterwards cannot grow meanwhile."""
+    await get(session, workspace_id, lock=True)
 
 
-async def usage(session: AsyncSession, workspace_id: UUID) -> Usage:
-    """Count in one round trip; each part by an index."""
+async def usage(session: AsyncSession, workspace_id: UUID) -> tuple[Workspace, Usage]:
+    """Return the workspace and what it does, in one round trip; each part by an index. `NotFound` without one."""
 
-    def jobs(*statuses: str) -> object:
+    def jobs(*statuses: str) -> ScalarSelect[int]:
         counted = select(func.count()).select_from(Job)
         return counted.where(Job.workspace_id == workspace_id, Job.status.in_(statuses)).scalar_subquery()
 
@@ -55,7 +52,10 @@ async def usage(session: AsyncSession, workspace_id: UUID) -> Usage:
         Upload.workspace_id == workspace_id, Upload.status == "ACTIVE"
     )
     stored = datasets.scalar_subquery() + results.scalar_subquery() + uploads.scalar_subquery()
-    row = (
-        await session.execute(select(jobs("RUNNING"), jobs("PENDING", "RUNNING"), stored.cast(BigInteger)))  # type: ignore[call-overload]
-    ).one()
-    return Usage(running_jobs=int(row[0]), unfinished_jobs=int(row[1]), storage_bytes=int(row[2]))
+    query = select(Workspace, jobs("RUNNING"), jobs("PENDING", "RUNNING"), stored.cast(BigInteger)).where(
+        Workspace.id == workspace_id
+    )
+    row = (await session.execute(query.execution_options(populate_existing=True))).one_or_none()
+    if row is None:
+        raise NotFound.of("workspace", path=[])
+    return row[0], Usage(running_jobs=int(row[1]), unfinished_jobs=int(row[2]), storage_bytes=int(row[3]))

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from graph.core.machine_memory import share_of_machine
 from ops.local import parts, probes
 from ops.local.datadir import DataDir, Secrets, write_private
 from ops.local.errors import StackError
@@ -23,7 +24,6 @@ from ops.local.logs import RotatingLog
 from ops.local.parts import Part
 from ops.local.ports import PortChooser
 from ops.local.supervisor import Keeper, Say, Supervisor
-from workers.memory import share_of_machine
 
 DEFAULT_PORT: Final = 8000
 DEFAULT_FLIGHT_PORT: Final = 8815

@@ -1,8 +1,8 @@
 """`python -m tests.bench [PART …]`: measures the service, prints the figures and writes them to RESULTS.md here.
 
-Parts of the service: start, metadata, jobs, large. Parts of the engine: peers, s3, cancel, on the peers' data, which is
-made at first; `peers:W1,W3` are some workloads only. `--orders FILE` is a CSV like that of the peers' benchmark, which
-`large` needs, and which s3 and cancel then use.
+Parts of the service: start, metadata, jobs, many, claims, large. Parts of the engine: peers, s3, cancel, on the peers'
+data, which is made at first; `peers:W1,W3` are some workloads only. `--orders FILE` is a CSV like that of the peers'
+benchmark, which `large` needs, and which s3 and cancel then use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.bench import cancel, load, s3
+from tests.bench import cancel, load, queueing, s3
 from tests.bench.peers import run as peers
 from tests.bench.watch import run_jobs
 from tests.graph.http.serving import free_port
@@ -194,7 +194,8 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["start", "metadata", "jobs", "large", "peers", "s3", "cancel"])
+    usual = ["start", "metadata", "jobs", "many", "claims", "large", "peers", "s3", "cancel"]
+    parser.add_argument("parts", nargs="*", default=usual)
     parser.add_argument("--orders", type=Path, default=os.environ.get("BENCH_ORDERS"))
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument(
@@ -206,7 +207,11 @@ def main() -> None:
     of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel"}]
     options.parts = [part for part in options.parts if part not in of_engine]
     sections = measure_engine(of_engine, options)
+    if "claims" in options.parts:
+        options.parts.remove("claims")
+        sections["Claims"] = queueing.measure_claims()
     if not options.parts:
+        print("\n".join(line for lines in sections.values() for line in lines))
         write(sections)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -229,6 +234,8 @@ def main() -> None:
             dataset = account.upload(tiny)
             if "jobs" in options.parts:
                 sections["Empty job"] = measure_jobs(account, dataset)
+            if "many" in options.parts:
+                sections["Many jobs at once"] = queueing.measure_many(account, TINY, dataset)
             if "metadata" in options.parts:
                 sections["Metadata operations"] = measure_metadata(running, account, dataset, options.seconds)
             if "large" in options.parts and options.orders:

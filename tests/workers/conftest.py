@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,7 +73,8 @@ async def start_worker(services: Services) -> AsyncIterator[StartWorker]:  # noq
     yield start
     for running in started:
         for pid in [*running.worker.children.pids, *running.worker.inspectors.pids]:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # an engine may be ending at this moment
+                os.kill(pid, signal.SIGCONT)
         if not running.task.done():
             await running.end()
 

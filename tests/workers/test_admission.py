@@ -10,13 +10,14 @@ import orjson
 import pytest
 from sqlalchemy import text
 
+from graph.core.machine_memory import control_group_bytes, machine_bytes
 from graph.core.queue import WORKERS_KEY
 from graph.core.settings import MIB
 from graph.jobs.leases import Leases
 from tests.graph.client import User
 from tests.workers.conftest import StartWorker
 from tests.workers.helpers import CSV, job_uuid, keys_of, look, make_dataset, order, rows_of, run_job, send, wait_for
-from workers.memory import Memory, control_group_bytes, machine_bytes
+from workers.memory import Memory
 
 GIB = 1024 * MIB
 # milliards of pairs: it never ends by itself
