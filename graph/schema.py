@@ -29,7 +29,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext
 
-from graph.admin.resolvers import AdminQuery, AdminSubscription
+from graph.admin.resolvers import AdminMutation, AdminQuery, AdminSubscription
 from graph.api.extension import Operations
 from graph.api.fields import query
 from graph.api.node import Node
@@ -73,7 +73,15 @@ class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, 
 
 
 @strawberry.type
-class Mutation(UsersMutation, WorkspacesMutation, UploadsMutation, DatasetsMutation, PipelinesMutation, JobsMutation):
+class Mutation(
+    UsersMutation,
+    WorkspacesMutation,
+    UploadsMutation,
+    DatasetsMutation,
+    PipelinesMutation,
+    JobsMutation,
+    AdminMutation,
+):
     """What can be changed."""
 
 

@@ -23,6 +23,7 @@ from graph.core import telemetry
 from graph.core.db import Database
 from graph.core.errors import ServiceUnavailable
 from graph.core.events import Events
+from graph.core.fleet import Order
 from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
 from graph.core.settings import Settings, get_settings
@@ -71,7 +72,7 @@ class WorkerProcess:
         self.inspector = Inspector(datasets, self.inspectors, settings.job_memory_limit_bytes)
         self.sweeper = Sweeper(self.leases, self.slots, self.queue, self.id)
         self.purger = Purger(self.leases, datasets, uploads)
-        self.heartbeat = Heartbeat(self.queue, self.slots, self.id)
+        self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and close everything."""
@@ -113,7 +114,9 @@ class WorkerProcess:
         inspect = {INSPECT_TASK: (self.inspector.inspect, INSPECTION_TIMEOUT_SECONDS)}
         return {
             "bell": bell.listen_for_jobs(self.settings, self.slots, self.queue),
-            "tasks": bell.listen_for_tasks(self.settings, inspect, most=INSPECTIONS_AT_ONCE),
+            "tasks": bell.listen_for_tasks(
+                self.settings, inspect, most=INSPECTIONS_AT_ONCE, paused=lambda: self.slots.paused
+            ),
             "cancel": self._listen_for_cancel(),
             "beat": every(BEAT_SECONDS, self.heartbeat.beat, name="beat"),
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
@@ -138,6 +141,20 @@ class WorkerProcess:
                     self.runner.look_again(UUID(message["job"]))
                 except (KeyError, ValueError):
                     self.runner.look_again()  # after an interruption: look at all
+
+    def _obey(self, order: Order) -> None:
+        """Do what an administrator asks; the order is read again and again until another one comes.
+
+        A drained worker takes no job and no inspection. It finishes what it runs, or with `handBack` returns it to the
+        queue at once, then stays idle: it still beats, sweeps and purges, until it is told to resume or to stop. It
+        does not end by itself, since its supervisor would start another one, which would take jobs.
+        """
+        paused = order != "resume"
+        if paused != self.slots.paused:
+            log.info("worker_drained" if paused else "worker_resumed", worker=self.id, order=order)
+        self.slots.paused = paused
+        if order == "handBack":
+            self.runner.drain()
 
     async def _ring_again(self) -> None:
         if await self.sweeper.elected("ring", RING_AGAIN_SECONDS):

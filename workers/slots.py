@@ -32,17 +32,25 @@ class Slots:
         self._worker_id = worker_id
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = True
+        self._jobs: dict[asyncio.Task[None], UUID] = {}
+        # an administrator's wish; unlike a stop it can be taken back
+        self.paused = False
         self._claims: set[asyncio.Task[Assignment | None]] = set()
 
     @property
     def free(self) -> int:
         """Slots that may take a job now."""
-        return self._free if self._open else 0
+        return self._free if self._open and not self.paused else 0
 
     @property
     def running(self) -> int:
         """Attempts in progress."""
         return len(self._tasks)
+
+    @property
+    def jobs(self) -> list[UUID]:
+        """Jobs whose attempts are in progress."""
+        return list(self._jobs.values())
 
     async def offer(self, job_id: UUID | None = None) -> Taken:
         """Claim this job, or the one that has waited longest, if a slot is free."""
@@ -62,8 +70,13 @@ class Slots:
             return "nothing"
         task = asyncio.create_task(self._run(work), name=f"job-{work.job_id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._jobs[task] = work.job_id
+        task.add_done_callback(self._ended)
         return "taken"
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._jobs.pop(task, None)
 
     async def fill(self) -> None:
         """Take waiting jobs until no slot is free or no job waits."""

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
@@ -65,6 +65,9 @@ class DatasetNotReady(Conflict):
 
 class JobService:
     """Jobs of one workspace at a time."""
+
+    # what the audit log tells besides the deed
+    audit_data: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self, db: Database, storage: Storage, queue: Queue, events: Events, settings: Settings) -> None:
         self._db = db
@@ -273,8 +276,9 @@ class JobService:
             raise NotFound.of("job")
         return found
 
-    @staticmethod
-    async def _write_down(session: AsyncSession, job: Job, user_id: UUID, *, action: str, kind: str, text: str) -> None:
+    async def _write_down(
+        self, session: AsyncSession, job: Job, user_id: UUID, *, action: str, kind: str, text: str
+    ) -> None:
         """Add event, log line and audit row of a person's action to its transaction."""
         leases.add_event(session, job, kind, {"by": str(user_id)})
         await session.flush()
@@ -286,6 +290,7 @@ class JobService:
             workspace_id=job.workspace_id,
             object_type="Job",
             object_id=job.id,
+            data=self.audit_data,
         )
 
 
