@@ -40,6 +40,7 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline
+from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
@@ -58,7 +59,7 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 
 
 @strawberry.type
-class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, AdminQuery):
+class Query(UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, AdminQuery, RetentionQuery):
     """What can be asked."""
 
     @query(CanRead, description="Anything by its global id; null when it is not there or not visible.")
@@ -81,6 +82,7 @@ class Mutation(
     PipelinesMutation,
     JobsMutation,
     AdminMutation,
+    RetentionMutation,
 ):
     """What can be changed."""
 

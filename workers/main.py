@@ -30,6 +30,8 @@ from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
 from graph.jobs.leases import CANCEL_CHANNEL, Leases
+from graph.retention.orphans import OrphanSweeper
+from graph.retention.service import RetentionService
 from graph.uploads.service import UploadService
 from workers import bell, metrics
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
@@ -43,6 +45,7 @@ from workers.tasks.sweep import EXPIRE_SECONDS, Sweeper, every
 INSPECTIONS_AT_ONCE = 1
 INSPECTION_TIMEOUT_SECONDS = 600.0
 PURGE_SECONDS = 60.0
+RETENTION_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
 STALE_SPILL_SECONDS = 24 * 3600
@@ -71,7 +74,9 @@ class WorkerProcess:
         uploads = UploadService(self.db, self.storage, self.queue, settings)
         self.inspector = Inspector(datasets, self.inspectors, settings.job_memory_limit_bytes)
         self.sweeper = Sweeper(self.leases, self.slots, self.queue, self.id)
-        self.purger = Purger(self.leases, datasets, uploads)
+        retention = RetentionService(self.db, self.storage, self.events, settings)
+        orphans = OrphanSweeper(self.db, self.storage, settings)
+        self.purger = Purger(self.leases, datasets, uploads, retention, orphans)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -123,6 +128,7 @@ class WorkerProcess:
             "measure": every(5, self.sweeper.measure, name="measure"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
+            "retention": every(RETENTION_SECONDS / 2, self._expire, name="retention"),
         }
 
     async def _watch(self, stop: asyncio.Event, loops: list[asyncio.Task[None]]) -> None:
@@ -163,6 +169,10 @@ class WorkerProcess:
     async def _purge(self) -> None:
         if await self.sweeper.elected("purge", PURGE_SECONDS):
             await self.purger.purge()
+
+    async def _expire(self) -> None:
+        if await self.sweeper.elected("retention", RETENTION_SECONDS):
+            await self.purger.expire()
 
     async def ready(self) -> str | None:
         """Return None when PostgreSQL and Redis answer, else what does not."""

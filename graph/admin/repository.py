@@ -104,7 +104,10 @@ async def storage_figures(session: AsyncSession) -> StorageFigures:
         # what a job published is counted with the job
         .where(Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)),
         select(Job.workspace_id, literal(0, bytes_of), result + rejects).where(
-            Job.status == "SUCCEEDED", Job.deleted_at.is_(None), Job.result.is_not(None)
+            Job.status == "SUCCEEDED",
+            Job.result_expired_at.is_(None),
+            Job.deleted_at.is_(None),
+            Job.result.is_not(None),
         ),
     ).subquery()
     datasets, results = (

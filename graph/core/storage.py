@@ -297,14 +297,28 @@ class Storage:
                 return
             marker = {"ContinuationToken": answer["NextContinuationToken"]}
 
+    async def list_page(self, prefix: str, after: str | None) -> tuple[list[ObjectInfo], bool]:
+        """Return up to 1000 objects under a prefix, by key, behind the key `after`, and whether more follow."""
+        start = {} if after is None else {"StartAfter": after}
+        answer = await self._call("list_objects_v2", Prefix=prefix, **start)
+        found = [
+            ObjectInfo(str(item["Key"]), int(item["Size"]), str(item["ETag"]), item["LastModified"])
+            for item in answer.get("Contents", ())
+        ]
+        return found, bool(answer.get("IsTruncated"))
+
+    async def delete_keys(self, keys: Sequence[str]) -> None:
+        """Delete these objects; those that are gone already are no error."""
+        for start in range(0, len(keys), 1000):
+            batch = [{"Key": key} for key in keys[start : start + 1000]]
+            await self._call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+
     async def delete_prefix(self, prefix: str) -> int:
         """Delete all objects under a prefix (it must name a workspace); returns how many."""
         if not prefix.startswith("w/") or prefix.count("/") < 2:
             raise ValueError(f"refusing to delete the prefix {prefix!r}: it names no workspace")
         keys = [item.key async for item in self.list_keys(prefix)]
-        for start in range(0, len(keys), 1000):
-            batch = [{"Key": key} for key in keys[start : start + 1000]]
-            await self._call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+        await self.delete_keys(keys)
         return len(keys)
 
     # set-up ----------------------------------------------------------------------------------------------------

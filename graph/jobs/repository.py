@@ -33,7 +33,7 @@ async def add(session: AsyncSession, values: dict[str, Any]) -> Job | None:
     job = (
         insert(Job)
         # named in full: SQLAlchemy fills no default inside a CTE
-        .values(**values, priority=0, attempt=0, lease_token=0, log_sequence=1)
+        .values(**values, priority=0, attempt=0, lease_token=0, log_sequence=1, log_archived=0)
         .on_conflict_do_nothing(index_elements=["workspace_id", "idempotency_key"])
         .returning(Job)
         .cte("job")
@@ -102,7 +102,12 @@ async def unfinished(session: AsyncSession, limit: int) -> Sequence[Job]:
 
 async def succeeded(session: AsyncSession, limit: int) -> Sequence[Job]:
     """Return the newest jobs that have a result."""
-    query = select(Job).where(Job.status == "SUCCEEDED", Job.deleted_at.is_(None)).order_by(Job.id.desc()).limit(limit)
+    query = (
+        select(Job)
+        .where(Job.status == "SUCCEEDED", Job.result_expired_at.is_(None), Job.deleted_at.is_(None))
+        .order_by(Job.id.desc())
+        .limit(limit)
+    )
     return (await session.scalars(query)).all()
 
 

@@ -11,7 +11,9 @@ from graph.models.jobs import Job
 from graph.models.memberships import Membership
 from graph.models.pipeline_versions import PipelineVersion
 from graph.models.pipelines import Pipeline
+from graph.models.retention_policies import RetentionPolicy
 from graph.models.sessions import Session
+from graph.models.sweeps import Sweep
 from graph.models.uploads import Upload
 from graph.models.users import User
 from graph.models.workspaces import Workspace
@@ -28,8 +30,10 @@ __all__ = [
     "Membership",
     "Pipeline",
     "PipelineVersion",
+    "RetentionPolicy",
     "Row",
     "Session",
+    "Sweep",
     "TenantRow",
     "Upload",
     "User",

@@ -22,6 +22,8 @@ class Dataset(TenantRow):
     __table_args__ = (
         one_of("status", DATASET_STATUSES),
         Index("ix_datasets_workspace_id_id", "workspace_id", "id", postgresql_where=text("deleted_at IS NULL")),
+        # is there a row for this object?
+        Index("ix_datasets_s3_key", "s3_key"),
     )
 
     name: Mapped[str]

@@ -20,7 +20,8 @@ class Job(TenantRow):
     `name` is the pipeline's, or that of the main input for a specification without one; downloads are named after it.
     `lease_token` grows with each claim and fences writes of workers that lost their lease; `sequence` grows with each
     change that subscribers should see. `inputs` is [{name, datasetId}]; `progress`, `error`, `result` hold the engine's
-    words with keys in camelCase.
+    words with keys in camelCase. A result that expired keeps its description, not its files. The log's lines up to
+    sequence `log_archived` stand in the object `log_key` (NDJSON, gzip), those behind it in `job_logs`.
     """
 
     __tablename__ = "jobs"
@@ -37,6 +38,18 @@ class Job(TenantRow):
             "next_attempt_at",
             "id",
             postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index(
+            "ix_jobs_result_kept",
+            "id",
+            postgresql_where=text("status = 'SUCCEEDED' AND result_expired_at IS NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_log_in_rows",
+            "finished_at",
+            postgresql_where=text(
+                "status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND log_archived < log_sequence AND deleted_at IS NULL"
+            ),
         ),
         Index("ix_jobs_lease_until", "lease_until", postgresql_where=text("status = 'RUNNING'")),
     )
@@ -65,3 +78,7 @@ class Job(TenantRow):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    result_expired_at: Mapped[datetime | None]
+    rejects_expired_at: Mapped[datetime | None]
+    log_key: Mapped[str | None]
+    log_archived: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

@@ -1,11 +1,14 @@
-"""The purge: objects that no published row points to, uploads that nobody finished, rings that got lost."""
+"""The purge: objects that no published row points to, uploads that nobody finished, lost rings, what expired."""
 
 from __future__ import annotations
 
 import structlog
 
+from graph.core.telemetry import EXPIRED
 from graph.datasets.service import DatasetService
 from graph.jobs.leases import Leases
+from graph.retention.orphans import OrphanSweeper
+from graph.retention.service import RetentionService
 from graph.uploads.service import UploadService
 
 log = structlog.get_logger(__name__)
@@ -14,8 +17,17 @@ log = structlog.get_logger(__name__)
 class Purger:
     """Clears what failed attempts, deleted jobs and data sets, and abandoned uploads left in storage."""
 
-    def __init__(self, leases: Leases, datasets: DatasetService, uploads: UploadService) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        datasets: DatasetService,
+        uploads: UploadService,
+        retention: RetentionService,
+        orphans: OrphanSweeper,
+    ) -> None:
         self._leases = leases
+        self._retention = retention
+        self._orphans = orphans
         self._datasets = datasets
         self._uploads = uploads
 
@@ -29,6 +41,15 @@ class Purger:
         }
         if any(counts.values()):
             log.info("purged", **counts)
+
+    async def expire(self) -> None:
+        """Do one round of retention, and go on with the search for orphans."""
+        counts = await self._retention.purge()
+        for kind, number in counts.items():
+            EXPIRED.labels(kind).inc(number)
+        if any(counts.values()):
+            log.info("expired", **counts)
+        await self._orphans.step()
 
     async def ring_again(self) -> None:
         """Ring for data sets that have waited too long for their inspection."""
