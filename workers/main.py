@@ -30,6 +30,7 @@ from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
 from graph.jobs.leases import CANCEL_CHANNEL, Leases
+from graph.jobs.logs import LogKeeper
 from graph.retention.orphans import OrphanSweeper
 from graph.retention.service import RetentionService
 from graph.uploads.service import UploadService
@@ -76,7 +77,8 @@ class WorkerProcess:
         self.sweeper = Sweeper(self.leases, self.slots, self.queue, self.id)
         retention = RetentionService(self.db, self.storage, self.events, settings)
         orphans = OrphanSweeper(self.db, self.storage, settings)
-        self.purger = Purger(self.leases, datasets, uploads, retention, orphans)
+        keeper = LogKeeper(self.db, self.storage)
+        self.purger = Purger(self.leases, datasets, uploads, retention, orphans, keeper)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:

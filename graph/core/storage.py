@@ -282,6 +282,20 @@ class Storage:
             data: bytes = await body.read()
         return data
 
+    async def get(self, key: str) -> bytes | None:
+        """Return a small object, None when there is none."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = await self._call("get_object", Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound"}:
+                return None
+            raise
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+        return data
+
     async def put(self, key: str, data: bytes) -> None:
         """Write a small object."""
         await self._call("put_object", Key=key, Body=data, ContentType=CONTENT_TYPE)

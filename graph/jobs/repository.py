@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 from sqlalchemy.orm.interfaces import ORMOption
 
-from graph.core.pagination import Page, keyset, make_page, page_sequence_query, page_values
+from graph.core.pagination import Page, keyset, make_page, page_values
 from graph.jobs import history_repository as history
 from graph.jobs.state import TERMINAL
-from graph.models import Job, JobLog, PipelineVersion
+from graph.models import Job, PipelineVersion
 
 Documents = frozenset[str]
 # columns of JSON; decoding them was a fifth of the cost of a list of jobs
@@ -107,21 +107,6 @@ async def succeeded(session: AsyncSession, limit: int) -> Sequence[Job]:
         .where(Job.status == "SUCCEEDED", Job.result_expired_at.is_(None), Job.deleted_at.is_(None))
         .order_by(Job.id.desc())
         .limit(limit)
-    )
-    return (await session.scalars(query)).all()
-
-
-async def log_page(session: AsyncSession, job_id: UUID, first: int, after: str | None) -> Page[JobLog]:
-    """Return one page of a job's log, oldest line first."""
-    query = page_sequence_query(select(JobLog).where(JobLog.job_id == job_id), JobLog.sequence, first, after)
-    rows = (await session.scalars(query)).all()
-    return make_page(rows, first, lambda row: row.sequence)
-
-
-async def logs_after(session: AsyncSession, job_id: UUID, sequence: int, limit: int) -> Sequence[JobLog]:
-    """Return log lines behind a sequence number, oldest first."""
-    query = (
-        select(JobLog).where(JobLog.job_id == job_id, JobLog.sequence > sequence).order_by(JobLog.sequence).limit(limit)
     )
     return (await session.scalars(query)).all()
 

@@ -13,6 +13,8 @@ from graph.api.scalars import Int64
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.datasets.types import Column, Preview
+from graph.jobs import loaders
+from graph.jobs.receipt import with_attempts
 from graph.jobs.results import ResultService, SignedUrl
 from graph.jobs.snippets import snippets
 from graph.models import Job as JobRow
@@ -104,9 +106,6 @@ class JobResult:
         "are null, and the receipt still says what there was."
     )
     expired_at: datetime | None
-    receipt: JSON = strawberry.field(
-        description="The ledger: rows in, out, filtered, rejected, per step; bytes, seconds, memory, versions, inputs."
-    )
 
     @classmethod
     def of(cls, row: JobRow) -> JobResult | None:
@@ -121,8 +120,18 @@ class JobResult:
             size_bytes=Int64(stored["sizeBytes"]),
             expired=row.result_expired_at is not None,
             expired_at=row.result_expired_at,
-            receipt=JSON(stored["receipt"]),
         )
+
+    @field(
+        description="What was done: the ledger (rows in, out, filtered, rejected, per step), bytes, seconds, memory; "
+        "versions of service, engine and specification, and its SHA-256; inputs and outputs with size and ETag; all "
+        "attempts with worker, times and outcome. An ETag is the storage's: the MD5 of an object written in one piece, "
+        "else of its parts; null where it was not known. Hashes over content are not computed."
+    )
+    async def receipt(self, info: Info) -> JSON:
+        """The stored receipt, and the attempts."""
+        attempts = await loaders.attempts(info).load(self.row.id)
+        return JSON(with_attempts(self.stored["receipt"], attempts))
 
     @field(description="The columns.")
     def schema(self) -> list[Column]:

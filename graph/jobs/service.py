@@ -29,11 +29,11 @@ from graph.core.storage import Storage
 from graph.core.telemetry import span, traceparent
 from graph.datasets import repository as datasets
 from graph.jobs import lease_repository as leases
-from graph.jobs import repository
+from graph.jobs import log_repository, logs, repository
 from graph.jobs import state as machine
 from graph.jobs.leases import CANCEL_CHANNEL, job_prefix
 from graph.jobs.requests import schemas_for_validation
-from graph.models import Dataset, Job, JobLog
+from graph.models import Dataset, Job, JobAttempt, JobEvent, JobLog
 from graph.pipelines import repository as pipelines
 from graph.pipelines.problems import require_valid
 from graph.pipelines.service import NamedDataset, require_ready
@@ -114,13 +114,21 @@ class JobService:
 
     async def log_page(self, workspace_id: UUID, job_id: UUID, first: int, after: str | None) -> Page[JobLog]:
         """Return one page of a job's log, oldest line first."""
-        async with self._db.tenant(workspace_id) as session:
-            return await repository.log_page(session, job_id, first, after)
+        return await logs.page(self._db, self._storage, workspace_id, job_id, first, after)
 
     async def logs_after(self, workspace_id: UUID, job_id: UUID, sequence: int, limit: int = 100) -> Sequence[JobLog]:
         """Return log lines behind a sequence number, oldest first."""
+        return await logs.lines_after(self._db, self._storage, workspace_id, job_id, sequence, limit)
+
+    async def event_page(self, workspace_id: UUID, job_id: UUID, first: int, after: str | None) -> Page[JobEvent]:
+        """Return one page of a job's history, oldest change first."""
         async with self._db.tenant(workspace_id) as session:
-            return await repository.logs_after(session, job_id, sequence, limit)
+            return await log_repository.event_page(session, job_id, first, after)
+
+    async def attempts(self, workspace_id: UUID, job_ids: Collection[UUID]) -> dict[UUID, list[JobAttempt]]:
+        """Return the attempts of these jobs, in order."""
+        async with self._db.tenant(workspace_id) as session:
+            return await log_repository.attempts(session, job_ids)
 
     # running ---------------------------------------------------------------------------------------------------
 

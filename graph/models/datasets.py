@@ -16,7 +16,10 @@ DATASET_STATUSES: Final = ("INSPECTING", "READY", "FAILED")
 
 
 class Dataset(TenantRow):
-    """One data set: a source file (`s3_key`), or several (`files`: key, name, sizeBytes, rows)."""
+    """One data set: a source file (`s3_key`), or several (`files`: key, name, sizeBytes, rows).
+
+    `etag` is the storage's, of the source file when it was complete; None for those of before it was kept.
+    """
 
     __tablename__ = "datasets"
     __table_args__ = (
@@ -31,6 +34,7 @@ class Dataset(TenantRow):
     s3_key: Mapped[str]
     files: Mapped[JsonList | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    etag: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="INSPECTING", server_default="INSPECTING")
     format: Mapped[str | None]
     compression: Mapped[str | None]

@@ -51,6 +51,7 @@ class Job(TenantRow):
                 "status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND log_archived < log_sequence AND deleted_at IS NULL"
             ),
         ),
+        Index("ix_jobs_log_kept", "id", postgresql_where=text("log_key IS NOT NULL")),
         Index("ix_jobs_lease_until", "lease_until", postgresql_where=text("status = 'RUNNING'")),
     )
 

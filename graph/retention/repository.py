@@ -99,6 +99,25 @@ async def old_results(session: AsyncSession, default: int, shortest_days: int, l
     return (await session.scalars(query)).all()
 
 
+async def old_logs(session: AsyncSession, default: int, shortest_days: int, limit: int) -> Sequence[Job]:
+    """Return ended jobs, locked, whose kept log is past its time."""
+    query = (
+        select(Job)
+        .outerjoin(RetentionPolicy, RetentionPolicy.workspace_id == Job.workspace_id)
+        .where(
+            Job.id < _made_before(shortest_days),
+            Job.log_key.is_not(None),
+            Job.status.in_(sorted(TERMINAL)),
+            Job.deleted_at.is_(None),
+            _past(func.coalesce(Job.finished_at, Job.created_at), "logs", default),
+        )
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(of=Job, skip_locked=True)
+    )
+    return (await session.scalars(query)).all()
+
+
 async def old_rejects(session: AsyncSession, default: int, shortest_days: int, limit: int) -> Sequence[Job]:
     """Return jobs, locked, whose result is kept and whose rejected rows are past their time."""
     query = (

@@ -75,6 +75,7 @@ class RetentionService:
             "results": self.expire_results,
             "rejects": self.expire_rejects,
             "resultObjects": self.clear_expired,
+            "logs": self.expire_logs,
             "datasets": self.expire_datasets,
             "events": self._rows("events"),
             "sessions": self._aged(repository.delete_sessions, self._settings.retention_sessions_days),
@@ -131,6 +132,17 @@ class RetentionService:
                 leases.add_event(session, job, "rejectsExpired")
         await self._storage.delete_keys([(job.result or {})["rejects"]["key"] for job in jobs])
         await self._announce(jobs)
+        return len(jobs)
+
+    async def expire_logs(self) -> int:
+        """Forget the kept logs of jobs that ended long ago; lines leave the rows within hours of a job's end."""
+        async with self._db.system() as session:
+            default, least = await self._shortest(session, "logs")
+            jobs = await repository.old_logs(session, default, least, BATCH) if least else []
+            keys = [str(job.log_key) for job in jobs]
+            for job in jobs:
+                job.log_key = None
+        await self._storage.delete_keys(keys)
         return len(jobs)
 
     async def expire_datasets(self) -> int:

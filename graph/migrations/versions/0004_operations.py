@@ -55,6 +55,8 @@ def upgrade() -> None:
             "status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND log_archived < log_sequence AND deleted_at IS NULL"
         ),
     )
+    op.create_index("ix_jobs_log_kept", "jobs", ["id"], postgresql_where=sa.text("log_key IS NOT NULL"))
+    op.add_column("datasets", sa.Column("etag", sa.String(), nullable=True))
     op.create_index("ix_datasets_s3_key", "datasets", ["s3_key"])
     op.create_table(
         "retention_policies",
@@ -104,6 +106,8 @@ def downgrade() -> None:
     op.drop_table("sweeps")
     op.drop_table("retention_policies")
     op.drop_index("ix_datasets_s3_key", "datasets")
+    op.drop_column("datasets", "etag")
+    op.drop_index("ix_jobs_log_kept", "jobs")
     op.drop_index("ix_jobs_log_in_rows", "jobs")
     op.drop_index("ix_jobs_result_kept", "jobs")
     for column in ("log_archived", "log_key", "rejects_expired_at", "result_expired_at"):
