@@ -29,7 +29,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext
 
-from graph.admin.resolvers import AdminQuery, AdminSubscription
+from graph.admin.resolvers import AdminMutation, AdminQuery, AdminSubscription
 from graph.api.extension import Operations
 from graph.api.fields import query
 from graph.api.node import Node
@@ -40,6 +40,7 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline
+from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
@@ -64,7 +65,15 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 
 @strawberry.type
 class Query(
-    UsersQuery, UploadsQuery, DatasetsQuery, PipelinesQuery, JobsQuery, SchedulesQuery, WebhooksQuery, AdminQuery
+    UsersQuery,
+    UploadsQuery,
+    DatasetsQuery,
+    PipelinesQuery,
+    JobsQuery,
+    SchedulesQuery,
+    WebhooksQuery,
+    AdminQuery,
+    RetentionQuery,
 ):
     """What can be asked."""
 
@@ -89,6 +98,8 @@ class Mutation(
     JobsMutation,
     SchedulesMutation,
     WebhooksMutation,
+    AdminMutation,
+    RetentionMutation,
 ):
     """What can be changed."""
 

@@ -132,9 +132,13 @@ async def listen_for_jobs(settings: Settings, slots: Slots, queue: Queue) -> Non
 
 
 async def listen_for_tasks(
-    settings: Settings, tasks: Mapping[str, tuple[Callable[..., Awaitable[Any]], float]], *, most: int
+    settings: Settings,
+    tasks: Mapping[str, tuple[Callable[..., Awaitable[Any]], float]],
+    *,
+    most: int,
+    paused: Callable[[], bool],
 ) -> None:
-    """Run the short tasks (name → coroutine and its timeout in seconds), at most so many at once."""
+    """Run the short tasks (name → coroutine and its timeout in seconds), at most so many at once, none while paused."""
 
     def wrap(work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
         async def run(_ctx: dict[str, Any], *args: Any) -> None:
@@ -147,7 +151,7 @@ async def listen_for_tasks(
         settings,
         functions,
         queue_name=TASKS_QUEUE_NAME,
-        room=lambda: most,
+        room=lambda: 0 if paused() else most,
         most=most,
         poll_seconds=TASKS_POLL_SECONDS,
     )

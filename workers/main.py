@@ -18,13 +18,17 @@ from graph.core import telemetry
 from graph.core.db import Database
 from graph.core.errors import ServiceUnavailable
 from graph.core.events import Events
+from graph.core.fleet import Order
 from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
 from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
 from graph.jobs.leases import CANCEL_CHANNEL, Leases
+from graph.jobs.logs import LogKeeper
 from graph.jobs.service import JobService
+from graph.retention.orphans import OrphanSweeper
+from graph.retention.service import RetentionService
 from graph.schedules.ticker import Ticker
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
@@ -47,6 +51,7 @@ WEBHOOKS_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
 # all statements of workers are short; a lease must outlive one that hangs
 STATEMENT_TIMEOUT_MS = 8_000
+RETENTION_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 RING_AGAIN_SECONDS = 30.0
 
@@ -80,11 +85,14 @@ class WorkerProcess:
         uploads = UploadService(self.db, self.storage, self.queue, settings)
         self.inspector = Inspector(datasets, self.inspectors, settings.job_memory_limit_bytes)
         self.sweeper = Sweeper(self.leases, self.slots, self.queue, self.id)
-        self.purger = Purger(self.leases, datasets, uploads)
+        retention = RetentionService(self.db, self.storage, self.events, settings)
+        orphans = OrphanSweeper(self.db, self.storage, settings)
+        keeper = LogKeeper(self.db, self.storage)
+        self.purger = Purger(self.leases, datasets, uploads, retention, orphans, keeper)
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
         self.deliverer = Deliverer(self.db, settings.webhook_networks)
-        self.heartbeat = Heartbeat(self.queue, self.slots, self.id)
+        self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and close everything."""
@@ -127,7 +135,9 @@ class WorkerProcess:
         inspect = {INSPECT_TASK: (self.inspector.inspect, INSPECTION_TIMEOUT_SECONDS)}
         return {
             "bell": bell.listen_for_jobs(self.settings, self.slots, self.queue),
-            "tasks": bell.listen_for_tasks(self.settings, inspect, most=INSPECTIONS_AT_ONCE),
+            "tasks": bell.listen_for_tasks(
+                self.settings, inspect, most=INSPECTIONS_AT_ONCE, paused=lambda: self.slots.paused
+            ),
             "cancel": self._listen_for_cancel(),
             "beat": every(BEAT_SECONDS, self.heartbeat.beat, name="beat"),
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
@@ -137,6 +147,7 @@ class WorkerProcess:
             "measure": every(5, self.sweeper.measure, name="measure"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
+            "retention": every(RETENTION_SECONDS / 2, self._expire, name="retention"),
         }
 
     async def _watch(self, stop: asyncio.Event, loops: list[asyncio.Task[None]]) -> None:
@@ -156,6 +167,20 @@ class WorkerProcess:
                 except (KeyError, ValueError):
                     self.runner.look_again()  # after an interruption: look at all
 
+    def _obey(self, order: Order) -> None:
+        """Do what an administrator asks; the order is read again and again until another one comes.
+
+        A drained worker takes no job and no inspection. It finishes what it runs, or with `handBack` returns it to the
+        queue at once, then stays idle: it still beats, sweeps and purges, until it is told to resume or to stop. It
+        does not end by itself, since its supervisor would start another one, which would take jobs.
+        """
+        paused = order != "resume"
+        if paused != self.slots.paused:
+            log.info("worker_drained" if paused else "worker_resumed", worker=self.id, order=order)
+        self.slots.paused = paused
+        if order == "handBack":
+            self.runner.drain()
+
     async def _ring_again(self) -> None:
         if await self.sweeper.elected("ring", RING_AGAIN_SECONDS):
             await self.purger.ring_again()
@@ -165,6 +190,10 @@ class WorkerProcess:
             await self.purger.purge()
         if await self.sweeper.elected("prune", PRUNE_SECONDS):
             await self.deliverer.prune()
+
+    async def _expire(self) -> None:
+        if await self.sweeper.elected("retention", RETENTION_SECONDS):
+            await self.purger.expire()
 
     async def ready(self) -> str | None:
         """Return None when PostgreSQL and Redis answer, else what does not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Literal
+from uuid import UUID
 
 import structlog
 
@@ -39,17 +40,25 @@ class Slots:
         self._worker_id = worker_id
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = True
+        self._jobs: dict[asyncio.Task[None], UUID] = {}
+        # an administrator's wish; unlike a stop it can be taken back
+        self.paused = False
         self._claims: set[asyncio.Task[Assignment | None]] = set()
 
     @property
     def free(self) -> int:
         """Slots that may take a job now."""
-        return self._free if self._open and not self.memory.short else 0
+        return self._free if self._open and not self.paused and not self.memory.short else 0
 
     @property
     def running(self) -> int:
         """Attempts in progress."""
         return len(self._tasks)
+
+    @property
+    def jobs(self) -> list[UUID]:
+        """Jobs whose attempts are in progress."""
+        return list(self._jobs.values())
 
     async def offer(self) -> Taken:
         """Claim the job whose turn it is, if a slot is free."""
@@ -69,7 +78,8 @@ class Slots:
             return "nothing"
         task = asyncio.create_task(self._run(work), name=f"job-{work.job_id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._jobs[task] = work.job_id
+        task.add_done_callback(self._ended)
         return "taken"
 
     async def _claim(self) -> Assignment | None:
@@ -79,6 +89,10 @@ class Slots:
             if work is not None:
                 self.memory.take(work.memory_limit)
             return work
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._jobs.pop(task, None)
 
     async def fill(self) -> None:
         """Take waiting jobs until no slot is free or no job waits."""

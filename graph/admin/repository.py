@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import BigInteger, case, func, select
+from sqlalchemy import BigInteger, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graph.models import Job
+from graph.core.pagination import Page, make_page, page_query
+from graph.models import AuditLog, Dataset, Job, User, Workspace
+
+WORKSPACES_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,34 @@ class JobFigures:
     failed: int
     bytes_read: int
     rows_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceStorage:
+    """What a workspace keeps, in bytes; uploads under way are not in it."""
+
+    workspace_id: UUID
+    name: str
+    datasets: int
+    results: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.datasets + self.results
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFigures:
+    """Bytes that live rows point to: of the whole installation, and of the workspaces that keep most.
+
+    `at` in Unix seconds.
+    """
+
+    at: float
+    datasets: int
+    results: int
+    workspaces: list[WorkspaceStorage]
 
 
 async def job_figures(session: AsyncSession) -> JobFigures:
@@ -54,3 +88,95 @@ async def job_figures(session: AsyncSession) -> JobFigures:
         bytes_read=int(hour[2]),
         rows_in=int(hour[3]),
     )
+
+
+async def storage_figures(session: AsyncSession) -> StorageFigures:
+    """Sum up data sets and results (rejected rows included) by workspace; reads all jobs with a result."""
+    bytes_of = BigInteger()
+    result = Job.result["sizeBytes"].as_string().cast(bytes_of)
+    rejects = func.coalesce(Job.result["rejects"]["sizeBytes"].as_string().cast(bytes_of), 0)
+    kept = union_all(
+        select(
+            Dataset.workspace_id.label("workspace_id"),
+            Dataset.size_bytes.label("datasets"),
+            literal(0, bytes_of).label("results"),
+        )
+        # what a job published is counted with the job
+        .where(Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)),
+        select(Job.workspace_id, literal(0, bytes_of), result + rejects).where(
+            Job.status == "SUCCEEDED",
+            Job.result_expired_at.is_(None),
+            Job.deleted_at.is_(None),
+            Job.result.is_not(None),
+        ),
+    ).subquery()
+    datasets, results = (
+        func.coalesce(func.sum(column), 0).cast(bytes_of) for column in (kept.c.datasets, kept.c.results)
+    )
+    rows = await session.execute(
+        select(Workspace.id, Workspace.name, datasets, results)
+        .join(kept, kept.c.workspace_id == Workspace.id)
+        .group_by(Workspace.id, Workspace.name)
+        .order_by((datasets + results).desc(), Workspace.id)
+    )
+    workspaces = [WorkspaceStorage(row[0], row[1], int(row[2]), int(row[3])) for row in rows]
+    return StorageFigures(
+        at=time.time(),
+        datasets=sum(each.datasets for each in workspaces),
+        results=sum(each.results for each in workspaces),
+        workspaces=workspaces[:WORKSPACES_MOST],
+    )
+
+
+async def workspace_of_job(session: AsyncSession, job_id: UUID) -> UUID | None:
+    """Return the workspace of a job, None when there is no such job."""
+    return await session.scalar(select(Job.workspace_id).where(Job.id == job_id, Job.deleted_at.is_(None)))
+
+
+async def job_page(
+    session: AsyncSession, first: int, after: str | None, statuses: Collection[str] | None, workspace_id: UUID | None
+) -> Page[Job]:
+    """Return one page of the jobs of all workspaces, newest first."""
+    query = select(Job).where(Job.deleted_at.is_(None))
+    if statuses:
+        query = query.where(Job.status.in_(statuses))
+    if workspace_id is not None:
+        query = query.where(Job.workspace_id == workspace_id)
+    rows = (await session.scalars(page_query(query, Job.id, first, after))).all()
+    return make_page(rows, first, lambda row: row.id)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What of the audit log is asked for; None asks for all. An action that ends with a dot names a group."""
+
+    actor_id: UUID | None = None
+    workspace_id: UUID | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def audit_page(
+    session: AsyncSession, first: int, after: str | None, wanted: AuditFilter
+) -> tuple[Page[AuditLog], dict[UUID, str]]:
+    """Return one page of the audit log, newest first, and the e-mail addresses of its actors who still exist."""
+    query = select(AuditLog)
+    if wanted.actor_id is not None:
+        query = query.where(AuditLog.actor_id == wanted.actor_id)
+    if wanted.workspace_id is not None:
+        query = query.where(AuditLog.workspace_id == wanted.workspace_id)
+    if wanted.action is not None:
+        group = wanted.action.endswith(".")
+        query = query.where(
+            AuditLog.action.startswith(wanted.action, autoescape=True) if group else AuditLog.action == wanted.action
+        )
+    if wanted.since is not None:
+        query = query.where(AuditLog.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(AuditLog.created_at < wanted.until)
+    rows = (await session.scalars(page_query(query, AuditLog.id, first, after))).all()
+    page = make_page(rows, first, lambda row: row.id)
+    actors = {row.actor_id for row in page.rows if row.actor_id is not None}
+    found = await session.execute(select(User.id, User.email).where(User.id.in_(actors)))
+    return page, {row[0]: row[1] for row in found}

@@ -7,36 +7,18 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from graph.admin import repository
-from graph.admin.machine import Machine, read_machine
-from graph.admin.repository import JobFigures
+from graph.admin.repository import JobFigures, StorageFigures
 from graph.core.db import Database
+from graph.core.fleet import WORKERS_KEY, WorkerState, read_workers
+from graph.core.machine import Machine, read_machine
 from graph.core.queue import Queue
-from graph.core.redis import REDIS_ERRORS
 from graph.core.telemetry import JOBS, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS
 
-WORKERS_KEY: Final = "karyaksham:workers"
-ALIVE_SECONDS: Final = 15
+__all__ = ["STATUSES", "WORKERS_KEY", "Status", "StatusReader", "read_jobs", "read_status", "read_workers"]
+# summing up all results reads all jobs: figures of storage may be this old
+STORAGE_SECONDS: Final = 60.0
 STATUSES: Final = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """A worker's last sign of life; `at` in Unix seconds."""
-
-    id: str
-    host: str
-    pid: int
-    slots: int
-    running: int
-    at: float
-
-    @property
-    def alive(self) -> bool:
-        """Whether the sign is recent."""
-        return time.time() - self.at < ALIVE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +29,7 @@ class Status:
     jobs: JobFigures
     workers: list[WorkerState] | None
     machine: Machine
-
-
-async def read_workers(queue: Queue) -> list[WorkerState] | None:
-    """Return the workers that gave a sign of life, None when Redis is down; broken entries are skipped."""
-    try:
-        raw: dict[bytes, bytes] = await queue.redis.hgetall(WORKERS_KEY)  # type: ignore[misc]  # async client
-    except REDIS_ERRORS:
-        return None
-    workers = []
-    for value in raw.values():
-        try:
-            sign = orjson.loads(value)
-            workers.append(
-                WorkerState(
-                    id=str(sign["id"]),
-                    host=str(sign["host"]),
-                    pid=int(sign["pid"]),
-                    slots=int(sign["slots"]),
-                    running=int(sign["running"]),
-                    at=float(sign["at"]),
-                )
-            )
-        except (ValueError, KeyError, TypeError):
-            continue
-    return sorted(workers, key=lambda worker: worker.id)
+    storage: StorageFigures
 
 
 async def read_jobs(db: Database) -> JobFigures:
@@ -85,10 +43,10 @@ async def read_jobs(db: Database) -> JobFigures:
     return figures
 
 
-async def read_status(db: Database, queue: Queue) -> Status:
-    """Read everything."""
+async def read_status(db: Database, queue: Queue, storage: StorageFigures) -> Status:
+    """Read everything but the figures of storage."""
     jobs, workers = await asyncio.gather(read_jobs(db), read_workers(queue))
-    return Status(at=time.time(), jobs=jobs, workers=workers, machine=read_machine())
+    return Status(at=time.time(), jobs=jobs, workers=workers, machine=read_machine(), storage=storage)
 
 
 class StatusReader:
@@ -99,11 +57,15 @@ class StatusReader:
         self._queue = queue
         self._fresh = fresh_seconds
         self._last: Status | None = None
+        self._storage: StorageFigures | None = None
         self._lock = asyncio.Lock()
 
     async def read(self) -> Status:
-        """Return a status not older than a second."""
+        """Return a status not older than a second; its figures of storage may be a minute old."""
         async with self._lock:
             if self._last is None or time.time() - self._last.at > self._fresh:
-                self._last = await read_status(self._db, self._queue)
+                if self._storage is None or time.time() - self._storage.at > STORAGE_SECONDS:
+                    async with self._db.system() as session:
+                        self._storage = await repository.storage_figures(session)
+                self._last = await read_status(self._db, self._queue, self._storage)
             return self._last

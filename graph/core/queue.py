@@ -17,8 +17,6 @@ QUEUE_NAME: Final = "karyaksham:jobs"
 # a queue of their own: short tasks (inspection) never wait behind workers whose slots are full of long jobs
 TASKS_QUEUE_NAME: Final = "karyaksham:tasks"
 RUN_JOB: Final = "run_job"
-# hash of the workers' signs of life by their id
-WORKERS_KEY: Final = "karyaksham:workers"
 
 log = structlog.get_logger(__name__)
 

@@ -282,6 +282,20 @@ class Storage:
             data: bytes = await body.read()
         return data
 
+    async def get(self, key: str) -> bytes | None:
+        """Return a small object, None when there is none."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = await self._call("get_object", Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound"}:
+                return None
+            raise
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+        return data
+
     async def put(self, key: str, data: bytes) -> None:
         """Write a small object."""
         await self._call("put_object", Key=key, Body=data, ContentType=CONTENT_TYPE)
@@ -297,14 +311,28 @@ class Storage:
                 return
             marker = {"ContinuationToken": answer["NextContinuationToken"]}
 
+    async def list_page(self, prefix: str, after: str | None) -> tuple[list[ObjectInfo], bool]:
+        """Return up to 1000 objects under a prefix, by key, behind the key `after`, and whether more follow."""
+        start = {} if after is None else {"StartAfter": after}
+        answer = await self._call("list_objects_v2", Prefix=prefix, **start)
+        found = [
+            ObjectInfo(str(item["Key"]), int(item["Size"]), str(item["ETag"]), item["LastModified"])
+            for item in answer.get("Contents", ())
+        ]
+        return found, bool(answer.get("IsTruncated"))
+
+    async def delete_keys(self, keys: Sequence[str]) -> None:
+        """Delete these objects; those that are gone already are no error."""
+        for start in range(0, len(keys), 1000):
+            batch = [{"Key": key} for key in keys[start : start + 1000]]
+            await self._call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+
     async def delete_prefix(self, prefix: str) -> int:
         """Delete all objects under a prefix (it must name a workspace); returns how many."""
         if not prefix.startswith("w/") or prefix.count("/") < 2:
             raise ValueError(f"refusing to delete the prefix {prefix!r}: it names no workspace")
         keys = [item.key async for item in self.list_keys(prefix)]
-        for start in range(0, len(keys), 1000):
-            batch = [{"Key": key} for key in keys[start : start + 1000]]
-            await self._call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+        await self.delete_keys(keys)
         return len(keys)
 
     # set-up ----------------------------------------------------------------------------------------------------

@@ -60,6 +60,14 @@ ENGINE_BYTES = Counter(
 ENGINE_ROWS = Counter(
     "karyaksham_engine_rows_total", "Rows of the engine: in, out, filtered, rejected.", ["kind"], registry=REGISTRY
 )
+ORPHANS = Counter(
+    "karyaksham_orphans_total",
+    "Objects and multipart uploads removed since no row points to them.",
+    ["kind"],
+    registry=REGISTRY,
+)
+ORPHAN_BYTES = Counter("karyaksham_orphan_bytes_total", "Size of the orphaned objects removed.", registry=REGISTRY)
+EXPIRED = Counter("karyaksham_expired_total", "What went by the retention policy.", ["kind"], registry=REGISTRY)
 
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("karyaksham")

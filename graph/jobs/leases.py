@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +25,7 @@ from graph.jobs import lease_repository as repository
 from graph.jobs import state as machine
 from graph.jobs.claim_repository import Room
 from graph.jobs.history_repository import LogLine
+from graph.jobs.receipt import sources_of
 from graph.jobs.requests import InputMissing, engine_inputs
 from graph.jobs.state import JobState
 from graph.models import Job
@@ -58,6 +59,8 @@ class Assignment:
     time_limit: int
     traceparent: str | None
     queued_seconds: float
+    # of each input: datasetId, and the ETag of its object where one is known; for the receipt
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def job_prefix(workspace_id: UUID, job_id: UUID) -> str:
@@ -130,6 +133,7 @@ class Leases:
             time_limit=min(job.timeout_seconds or self._time_limit, self._time_limit),
             traceparent=job.traceparent,
             queued_seconds=max((now - job.next_attempt_at).total_seconds(), 0),
+            sources=sources_of(job.inputs, datasets),
         )
 
     async def renew(self, job_id: UUID, token: int) -> bool | None:

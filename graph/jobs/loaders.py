@@ -13,7 +13,7 @@ from strawberry.dataloader import DataLoader
 from graph.context import Info
 from graph.datasets.types import dataset_service
 from graph.jobs.service import JobService
-from graph.models import Dataset
+from graph.models import Dataset, JobAttempt
 
 
 def job_service(info: Info) -> JobService:
@@ -31,6 +31,19 @@ def datasets(info: Info) -> DataLoader[UUID, Dataset | None]:
 
     loader: DataLoader[UUID, Dataset | None] = info.context.loaders.setdefault(
         "jobs.datasets", DataLoader(load, cache=False)
+    )
+    return loader
+
+
+def attempts(info: Info) -> DataLoader[UUID, list[JobAttempt]]:
+    """Attempts by job, in order."""
+
+    async def load(ids: Sequence[UUID]) -> list[list[JobAttempt]]:
+        found = await job_service(info).attempts(info.context.workspace_id, ids)
+        return [found[key] for key in ids]
+
+    loader: DataLoader[UUID, list[JobAttempt]] = info.context.loaders.setdefault(
+        "jobs.attempts", DataLoader(load, cache=False)
     )
     return loader
 

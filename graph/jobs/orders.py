@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-from redis.asyncio import Redis
-
 from graph.core.errors import InvalidInput
+from graph.core.fleet import read_workers
 from graph.core.machine_memory import LEAST_MEMORY
-from graph.core.queue import WORKERS_KEY
-from graph.core.redis import REDIS_ERRORS
+from graph.core.queue import Queue
 from graph.core.settings import Settings
 from graph.pipelines.service import NamedDataset
 from graph.workspaces.limits import PRIORITY_LEAST, PRIORITY_MOST
@@ -90,10 +87,10 @@ def priority_of(order: Order, most: int) -> int:
     return order.priority
 
 
-async def check_memory(order: Order, redis: Redis) -> None:
+async def check_memory(order: Order, queue: Queue) -> None:
     """Raise `InvalidInput` when a job asks for more memory than any worker that is there could ever give."""
     asked = order.memory_limit_bytes
-    if asked is None or (largest := await largest_worker(redis)) is None or asked <= largest:
+    if asked is None or (largest := await largest_worker(queue)) is None or asked <= largest:
         return
     raise InvalidInput(
         f"The job asks for {asked:,} bytes of memory, the largest worker has {largest:,} for jobs. Ask for less, or "
@@ -103,18 +100,9 @@ async def check_memory(order: Order, redis: Redis) -> None:
     )
 
 
-async def largest_worker(redis: Redis) -> int | None:
-    """Return the most memory, in bytes, that a living worker has for jobs; None when no worker is known."""
-    try:
-        signs: list[bytes] = await redis.hvals(WORKERS_KEY)  # type: ignore[misc]  # async client
-    except REDIS_ERRORS:
-        return None
-    found = []
-    for raw in signs:
-        try:
-            sign = orjson.loads(raw)
-            if time.time() - float(sign["at"]) < ALIVE_SECONDS:
-                found.append(int(sign["memoryBytes"]))
-        except (ValueError, KeyError, TypeError):
-            return None  # of another version: nothing is known about what it could do
-    return max(found, default=None)
+async def largest_worker(queue: Queue) -> int | None:
+    """Return the most memory, in bytes, that a living worker has for jobs; None when that is not known."""
+    workers = [worker for worker in await read_workers(queue) or () if time.time() - worker.at < ALIVE_SECONDS]
+    sizes = [worker.memory_bytes for worker in workers if worker.memory_bytes is not None]
+    # one of an older version tells nothing of what it could do
+    return max(sizes, default=None) if len(sizes) == len(workers) else None

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 from sqlalchemy.orm.interfaces import ORMOption
 
-from graph.core.pagination import Page, keyset, make_page, page_sequence_query, page_values
+from graph.core.pagination import Page, keyset, make_page, page_values
 from graph.jobs import history_repository as history
 from graph.jobs.state import TERMINAL
-from graph.models import Job, JobLog, PipelineVersion
+from graph.models import Job, PipelineVersion
 
 Documents = frozenset[str]
 # columns of JSON; decoding them was a fifth of the cost of a list of jobs
@@ -33,7 +33,7 @@ async def add(session: AsyncSession, values: dict[str, Any]) -> Job | None:
     job = (
         insert(Job)
         # named in full: SQLAlchemy fills no default inside a CTE
-        .values(**values, attempt=0, lease_token=0, log_sequence=1)
+        .values(**values, attempt=0, lease_token=0, log_sequence=1, log_archived=0)
         .on_conflict_do_nothing(index_elements=["workspace_id", "idempotency_key"])
         .returning(Job)
         .cte("job")
@@ -102,21 +102,11 @@ async def unfinished(session: AsyncSession, limit: int) -> Sequence[Job]:
 
 async def succeeded(session: AsyncSession, limit: int) -> Sequence[Job]:
     """Return the newest jobs that have a result."""
-    query = select(Job).where(Job.status == "SUCCEEDED", Job.deleted_at.is_(None)).order_by(Job.id.desc()).limit(limit)
-    return (await session.scalars(query)).all()
-
-
-async def log_page(session: AsyncSession, job_id: UUID, first: int, after: str | None) -> Page[JobLog]:
-    """Return one page of a job's log, oldest line first."""
-    query = page_sequence_query(select(JobLog).where(JobLog.job_id == job_id), JobLog.sequence, first, after)
-    rows = (await session.scalars(query)).all()
-    return make_page(rows, first, lambda row: row.sequence)
-
-
-async def logs_after(session: AsyncSession, job_id: UUID, sequence: int, limit: int) -> Sequence[JobLog]:
-    """Return log lines behind a sequence number, oldest first."""
     query = (
-        select(JobLog).where(JobLog.job_id == job_id, JobLog.sequence > sequence).order_by(JobLog.sequence).limit(limit)
+        select(Job)
+        .where(Job.status == "SUCCEEDED", Job.result_expired_at.is_(None), Job.deleted_at.is_(None))
+        .order_by(Job.id.desc())
+        .limit(limit)
     )
     return (await session.scalars(query)).all()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote
 from uuid import UUID
 
 from graph.core.storage import Storage
 from graph.datasets.service import engine_input, engine_schema
+from graph.jobs.receipt import make_receipt
 from graph.models import Dataset
 
 # entries of spec.inputs that change how the bytes are read; then nothing that inspection found about them holds
@@ -122,9 +122,19 @@ def key_of(url: str) -> str:
 
 
 def result_from_report(
-    report: Mapping[str, Any], *, spec: Mapping[str, Any], inputs: Mapping[str, Any], attempt: int, seconds: float
+    report: Mapping[str, Any],
+    *,
+    spec: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    attempt: int,
+    seconds: float,
+    etags: Mapping[str, str] | None = None,
+    sources: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return what is stored in `jobs.result`; keys, not URLs, since those are signed anew each time."""
+    """Return what is stored in `jobs.result`; keys, not URLs, since those are signed anew each time.
+
+    `etags` are those of the written objects by key, `sources` what else is known of each input (datasetId, etag).
+    """
     files = [
         {
             "key": key_of(item["url"]),
@@ -152,23 +162,13 @@ def result_from_report(
         "files": files,
         "rejects": rejects
         and {"key": key_of(rejects["url"]), "rows": rejects["rows"], "sizeBytes": rejects.get("sizeBytes")},
-        "receipt": {
-            "attempt": attempt,
-            "engineVersion": report.get("engineVersion"),
-            "finishedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "seconds": round(seconds, 3),
-            "engineSeconds": report.get("seconds"),
-            "peakMemoryBytes": report.get("peakMemoryBytes"),
-            "bytesRead": report.get("bytesRead"),
-            "bytesWritten": report.get("bytesWritten"),
-            "rowsIn": report["rowsIn"],
-            "rowsOut": report["rowsOut"],
-            "rowsFiltered": report["rowsFiltered"],
-            "rowsRejected": report["rowsRejected"],
-            "steps": report.get("steps", []),
-            "inputs": [
-                {"name": name, "fileName": item["fileName"], "sizeBytes": item["sizeBytes"]}
-                for name, item in inputs.items()
-            ],
-        },
+        "receipt": make_receipt(
+            report,
+            spec=spec,
+            inputs=inputs,
+            sources=sources or {},
+            outputs=[{**item, "etag": (etags or {}).get(item["key"])} for item in files],
+            attempt=attempt,
+            seconds=seconds,
+        ),
     }

@@ -13,6 +13,8 @@ from graph.api.scalars import Int64
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.datasets.types import Column, Preview
+from graph.jobs import loaders
+from graph.jobs.receipt import with_attempts
 from graph.jobs.results import ResultService, SignedUrl
 from graph.jobs.snippets import snippets
 from graph.models import Job as JobRow
@@ -99,9 +101,11 @@ class JobResult:
     stored: strawberry.Private[dict[str, Any]]
     rows: Int64
     size_bytes: Int64
-    receipt: JSON = strawberry.field(
-        description="The ledger: rows in, out, filtered, rejected, per step; bytes, seconds, memory, versions, inputs."
+    expired: bool = strawberry.field(
+        description="Whether its files are gone by the retention policy: `files` is empty then, `rejects` and `flight` "
+        "are null, and the receipt still says what there was."
     )
+    expired_at: datetime | None
 
     @classmethod
     def of(cls, row: JobRow) -> JobResult | None:
@@ -114,8 +118,20 @@ class JobResult:
             stored=stored,
             rows=Int64(stored["rows"]),
             size_bytes=Int64(stored["sizeBytes"]),
-            receipt=JSON(stored["receipt"]),
+            expired=row.result_expired_at is not None,
+            expired_at=row.result_expired_at,
         )
+
+    @field(
+        description="What was done: the ledger (rows in, out, filtered, rejected, per step), bytes, seconds, memory; "
+        "versions of service, engine and specification, and its SHA-256; inputs and outputs with size and ETag; all "
+        "attempts with worker, times and outcome. An ETag is the storage's: the MD5 of an object written in one piece, "
+        "else of its parts; null where it was not known. Hashes over content are not computed."
+    )
+    async def receipt(self, info: Info) -> JSON:
+        """The stored receipt, and the attempts."""
+        attempts = await loaders.attempts(info).load(self.row.id)
+        return JSON(with_attempts(self.stored["receipt"], attempts))
 
     @field(description="The columns.")
     def schema(self) -> list[Column]:
@@ -125,6 +141,8 @@ class JobResult:
     @field(description="The files, in order.")
     def files(self, info: Info) -> list[ResultFile]:
         """Files of the result."""
+        if self.expired:
+            return []
         expires_at = result_service(info).url_expiry()
         return [
             ResultFile(
@@ -139,24 +157,28 @@ class JobResult:
             for index, item in enumerate(self.stored["files"])
         ]
 
-    @field(description="Rows that were rejected; null when none was.")
+    @field(description="Rows that were rejected; null when none was, or when they have expired.")
     def rejects(self) -> Rejects | None:
         """Rejected rows."""
         item = self.stored.get("rejects")
-        if not item or not item["rows"]:
+        if not item or not item["rows"] or self.expired or self.row.rejects_expired_at is not None:
             return None
         size = item.get("sizeBytes")
         return Rejects(row=self.row, rows=Int64(item["rows"]), size_bytes=None if size is None else Int64(size))
 
-    @field(description="The first rows, 1 to 1000.")
+    @field(description="The first rows, 1 to 1000; none when the result has expired.")
     async def preview(self, info: Info, first: int = 20) -> Preview:
         """Rows to look at."""
+        if self.expired:
+            return Preview.from_json(
+                {"columns": [column["name"] for column in self.stored["schema"]], "rows": []}, first
+            )
         return Preview.from_json(await result_service(info).preview(self.row, first), first)
 
     @field(description="Pull the result as Arrow; null for compressed text, which is for download only.")
     def flight(self, info: Info) -> FlightAccess | None:
         """Flight coordinates, with a fresh ticket."""
-        if self.stored.get("compression"):
+        if self.stored.get("compression") or self.expired:
             return None
         signed = result_service(info).ticket(self.row)
         return flight_access(info, ["jobs", to_global("Job", self.row.id)], signed.ticket, signed.expires_at)

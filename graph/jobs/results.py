@@ -86,7 +86,7 @@ class ResultService:
 
     async def file_url(self, job: Job, index: int) -> SignedUrl:
         """Sign the download of one file of the result."""
-        files = (job.result or {})["files"]
+        files = require_result(job)["files"]
         item = files[index]
         name = download_name(job.name, item["name"], index + 1 if len(files) > 1 else None)
         expires_at = self.url_expiry()
@@ -96,7 +96,7 @@ class ResultService:
 
     async def rejects_url(self, job: Job) -> SignedUrl:
         """Sign the download of the rejected rows."""
-        item = (job.result or {})["rejects"]
+        item = require_result(job)["rejects"]
         expires_at = self.url_expiry()
         name = download_name(job.name, "rejects.csv").removesuffix(".csv") + "-rejects.csv"
         return SignedUrl(await self._storage.sign_get(item["key"], name, MEDIA_TYPES["csv"]), expires_at)
@@ -155,6 +155,12 @@ class ResultService:
 
 def require_result(job: Job) -> dict[str, Any]:
     """Return the stored result; `Conflict` saying why there is none."""
+    if job.result_expired_at is not None:
+        raise Conflict(
+            f"The result expired on {job.result_expired_at:%Y-%m-%d}; run the pipeline again.",
+            code="RESULT_EXPIRED",
+            path=["id"],
+        )
     if job.status == "SUCCEEDED" and job.result is not None:
         return job.result
     if job.status == "FAILED":

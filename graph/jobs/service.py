@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
@@ -28,12 +28,12 @@ from graph.core.storage import Storage
 from graph.core.telemetry import span, traceparent
 from graph.datasets import repository as datasets
 from graph.jobs import lease_repository as leases
-from graph.jobs import repository
+from graph.jobs import log_repository, logs, repository
 from graph.jobs import state as machine
 from graph.jobs.leases import CANCEL_CHANNEL, job_prefix
 from graph.jobs.orders import Order, check_memory, check_order, check_wishes, priority_of
 from graph.jobs.requests import schemas_for_validation
-from graph.models import Dataset, Job, JobLog
+from graph.models import Dataset, Job, JobAttempt, JobEvent, JobLog
 from graph.pipelines import repository as pipelines
 from graph.pipelines.problems import require_valid
 from graph.pipelines.service import require_ready
@@ -54,6 +54,9 @@ class DatasetNotReady(Conflict):
 
 class JobService:
     """Jobs of one workspace at a time."""
+
+    # what the audit log tells besides the deed
+    audit_data: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self, db: Database, storage: Storage, queue: Queue, events: Events, settings: Settings) -> None:
         self._db = db
@@ -100,13 +103,21 @@ class JobService:
 
     async def log_page(self, workspace_id: UUID, job_id: UUID, first: int, after: str | None) -> Page[JobLog]:
         """Return one page of a job's log, oldest line first."""
-        async with self._db.tenant(workspace_id) as session:
-            return await repository.log_page(session, job_id, first, after)
+        return await logs.page(self._db, self._storage, workspace_id, job_id, first, after)
 
     async def logs_after(self, workspace_id: UUID, job_id: UUID, sequence: int, limit: int = 100) -> Sequence[JobLog]:
         """Return log lines behind a sequence number, oldest first."""
+        return await logs.lines_after(self._db, self._storage, workspace_id, job_id, sequence, limit)
+
+    async def event_page(self, workspace_id: UUID, job_id: UUID, first: int, after: str | None) -> Page[JobEvent]:
+        """Return one page of a job's history, oldest change first."""
         async with self._db.tenant(workspace_id) as session:
-            return await repository.logs_after(session, job_id, sequence, limit)
+            return await log_repository.event_page(session, job_id, first, after)
+
+    async def attempts(self, workspace_id: UUID, job_ids: Collection[UUID]) -> dict[UUID, list[JobAttempt]]:
+        """Return the attempts of these jobs, in order."""
+        async with self._db.tenant(workspace_id) as session:
+            return await log_repository.attempts(session, job_ids)
 
     # running ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +129,7 @@ class JobService:
         """
         check_order(order)
         check_wishes(order, self._settings)
-        await check_memory(order, self._queue.redis)
+        await check_memory(order, self._queue)
         with span("job.create"):
             async with self._db.tenant(workspace_id) as session:
                 job, created = await self.create(session, workspace_id, user_id, order)
@@ -282,8 +293,9 @@ class JobService:
             raise NotFound.of("job")
         return found
 
-    @staticmethod
-    async def _write_down(session: AsyncSession, job: Job, user_id: UUID, *, action: str, kind: str, text: str) -> None:
+    async def _write_down(
+        self, session: AsyncSession, job: Job, user_id: UUID, *, action: str, kind: str, text: str
+    ) -> None:
         """Add event, log line and audit row of a person's action to its transaction."""
         leases.add_event(session, job, kind, {"by": str(user_id)})
         await session.flush()
@@ -295,6 +307,7 @@ class JobService:
             workspace_id=job.workspace_id,
             object_type="Job",
             object_id=job.id,
+            data=self.audit_data,
         )
 
 

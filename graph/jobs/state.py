@@ -6,6 +6,7 @@
                          ├─ fail, expire (none left, or not worth repeating) ──► FAILED
        cancel            └─ cancel, then the worker's word, or its lease's end ──► CANCELLED
     PENDING ──cancel──► CANCELLED        PENDING ──refuse──► FAILED        FAILED, CANCELLED ──retry──► PENDING
+    RUNNING, PENDING, FAILED, CANCELLED ──requeue (administrators)──► PENDING
 
 Every function returns the new state, or None when the transition is refused. The repository applies the same
 conditions in SQL: `claim`, `renew` and `publish` as one conditional UPDATE each, the others on a locked row.
@@ -135,6 +136,26 @@ def retry(state: JobState, allowance: int, now: datetime) -> JobState | None:
         max_attempts=state.attempt + allowance,
         cancel_requested=False,
         next_attempt_at=now,
+        sequence=state.sequence + 1,
+    )
+
+
+def requeue(state: JobState, allowance: int, now: datetime) -> JobState | None:
+    """Let an administrator have the job run anew: at once, and whoever runs it now is fenced off.
+
+    An ended job gets `allowance` further attempts, a running one another attempt for the one that is taken away.
+    """
+    if state.ended:
+        return retry(state, allowance, now)
+    if state.cancel_requested:
+        return None
+    more = 1 if state.status == "RUNNING" else 0
+    return replace(
+        state,
+        status="PENDING",
+        max_attempts=state.max_attempts + more,
+        lease_until=None,
+        next_attempt_at=min(state.next_attempt_at, now) if state.status == "PENDING" else now,
         sequence=state.sequence + 1,
     )
 

@@ -21,10 +21,11 @@ from graph.core.ids import to_global
 from graph.core.pagination import encode_cursor
 from graph.datasets.types import Dataset
 from graph.jobs import loaders
+from graph.jobs.log_types import JobLogEntry
 from graph.jobs.result_types import JobResult
 from graph.jobs.service import DatasetNotReady as DatasetNotReadyRefusal
 from graph.models import Job as JobRow
-from graph.models import JobLog as JobLogRow
+from graph.models import JobEvent as JobEventRow
 from graph.pipelines.spec_inputs import PipelineSpecInput
 from graph.pipelines.types import InvalidPipeline, NamedInput
 from graph.workspaces.types import QuotaExceeded
@@ -125,39 +126,32 @@ class JobError:
         )
 
 
-@strawberry.enum(description="Weight of a log line.")
-class LogLevel(Enum):
-    """Level of a line."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-
-
-@strawberry.type(description="One line of a job's log.")
-class JobLogEntry:
-    """A line; `cursor` is for `after`, of `logs` and of the subscription `jobLog`."""
+@strawberry.type(description="One change of a job.")
+class JobEvent:
+    """An entry of the history; `cursor` is for `after`."""
 
     cursor: str
-    sequence: Int64
+    sequence: Int64 = strawberry.field(description="The job's `sequence` that the change made; others are progress.")
     at: datetime
+    kind: str = strawberry.field(
+        description="created, claimed, published, failed, requeued, cancelRequested, cancelled, retried, deleted, "
+        "resultExpired or rejectsExpired."
+    )
+    status: JobStatus
     attempt: int
-    level: LogLevel
-    message: str
-    fields: JSON | None
+    data: JSON | None
 
     @classmethod
-    def of(cls, row: JobLogRow) -> JobLogEntry:
+    def of(cls, row: JobEventRow) -> JobEvent:
         """Make it of a row."""
         return cls(
             cursor=encode_cursor(row.sequence),
             sequence=Int64(row.sequence),
             at=row.created_at,
+            kind=row.kind,
+            status=JobStatus(row.status),
             attempt=row.attempt,
-            level=LogLevel(row.level),
-            message=row.message,
-            fields=None if row.fields is None else JSON(row.fields),
+            data=None if row.data is None else JSON(row.data),
         )
 
 
@@ -268,6 +262,12 @@ class Job(Node):
         """One page of the log."""
         page = await loaders.job_service(info).log_page(info.context.workspace_id, self.row.id, first, after)
         return to_connection(page, JobLogEntry.of, after=after)
+
+    @field(description="Its history, oldest change first.")
+    async def events(self, info: Info, first: int = 100, after: str | None = None) -> Connection[JobEvent]:
+        """One page of the changes."""
+        page = await loaders.job_service(info).event_page(info.context.workspace_id, self.row.id, first, after)
+        return to_connection(page, JobEvent.of, after=after)
 
     @field(description="What it made, once SUCCEEDED.")
     def result(self) -> JobResult | None:

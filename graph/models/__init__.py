@@ -11,8 +11,10 @@ from graph.models.jobs import Job
 from graph.models.memberships import Membership
 from graph.models.pipeline_versions import PipelineVersion
 from graph.models.pipelines import Pipeline
+from graph.models.retention_policies import RetentionPolicy
 from graph.models.schedules import Schedule
 from graph.models.sessions import Session
+from graph.models.sweeps import Sweep
 from graph.models.uploads import Upload
 from graph.models.users import User
 from graph.models.webhook_deliveries import WebhookDelivery
@@ -31,9 +33,11 @@ __all__ = [
     "Membership",
     "Pipeline",
     "PipelineVersion",
+    "RetentionPolicy",
     "Row",
     "Schedule",
     "Session",
+    "Sweep",
     "TenantRow",
     "Upload",
     "User",

@@ -17,7 +17,10 @@ class AuditLog(Row):
     """
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_workspace_id_id", "workspace_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_log_workspace_id_id", "workspace_id", "id"),
+        Index("ix_audit_log_actor_id_id", "actor_id", "id"),
+    )
 
     workspace_id: Mapped[UUID | None] = mapped_column(ForeignKey("workspaces.id", ondelete="SET NULL"))
     actor_id: Mapped[UUID | None]

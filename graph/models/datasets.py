@@ -16,12 +16,17 @@ DATASET_STATUSES: Final = ("INSPECTING", "READY", "FAILED")
 
 
 class Dataset(TenantRow):
-    """One data set: a source file (`s3_key`), or several (`files`: key, name, sizeBytes, rows)."""
+    """One data set: a source file (`s3_key`), or several (`files`: key, name, sizeBytes, rows).
+
+    `etag` is the storage's, of the source file when it was complete; None for those of before it was kept.
+    """
 
     __tablename__ = "datasets"
     __table_args__ = (
         one_of("status", DATASET_STATUSES),
         Index("ix_datasets_workspace_id_id", "workspace_id", "id", postgresql_where=text("deleted_at IS NULL")),
+        # is there a row for this object?
+        Index("ix_datasets_s3_key", "s3_key"),
     )
 
     name: Mapped[str]
@@ -29,6 +34,7 @@ class Dataset(TenantRow):
     s3_key: Mapped[str]
     files: Mapped[JsonList | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    etag: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="INSPECTING", server_default="INSPECTING")
     format: Mapped[str | None]
     compression: Mapped[str | None]

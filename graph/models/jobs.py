@@ -26,7 +26,9 @@ class Job(TenantRow):
     change that subscribers should see. `schedule_id` is what started it, if no person did. `inputs` is
     [{name, datasetId}]; `progress`, `error`, `result` hold the engine's words with keys in camelCase. `workspace_slot`
     is the job's number among those that its workspace runs, below the workspace's limit, while it is RUNNING.
-    `memory_limit_bytes` and `timeout_seconds` are what the job asked for, None for the service's defaults.
+    `memory_limit_bytes` and `timeout_seconds` are what the job asked for, None for the service's defaults. A result
+    that expired keeps its description, not its files. The log's lines up to sequence `log_archived` stand in the object
+    `log_key` (NDJSON, gzip), those behind it in `job_logs`.
     """
 
     __tablename__ = "jobs"
@@ -62,6 +64,19 @@ class Job(TenantRow):
             postgresql_include=["result_bytes"],
             postgresql_where=text("result_bytes IS NOT NULL AND deleted_at IS NULL"),
         ),
+        Index(
+            "ix_jobs_result_kept",
+            "id",
+            postgresql_where=text("status = 'SUCCEEDED' AND result_expired_at IS NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_log_in_rows",
+            "finished_at",
+            postgresql_where=text(
+                "status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND log_archived < log_sequence AND deleted_at IS NULL"
+            ),
+        ),
+        Index("ix_jobs_log_kept", "id", postgresql_where=text("log_key IS NOT NULL")),
         Index("ix_jobs_lease_until", "lease_until", postgresql_where=text("status = 'RUNNING'")),
     )
 
@@ -94,3 +109,7 @@ class Job(TenantRow):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    result_expired_at: Mapped[datetime | None]
+    rejects_expired_at: Mapped[datetime | None]
+    log_key: Mapped[str | None]
+    log_archived: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

@@ -14,7 +14,8 @@ from graph.core.errors import NotFound
 from graph.core.ids import try_global
 from graph.core.pagination import decode_int_cursor
 from graph.jobs.loaders import job_service
-from graph.jobs.types import Job, JobLogEntry
+from graph.jobs.log_types import JobLogEntry
+from graph.jobs.types import Job
 from graph.subscriptions import streams
 
 

@@ -177,12 +177,13 @@ class UploadService:
         upload = await self.get(workspace_id, upload_id)
         if upload is None:
             raise NotFound.of("upload", path=["uploadId"])
+        etag: str | None = None
         if upload.status == "ACTIVE":
             await self._join(upload)
-            await self._check_object(upload)
+            etag = await self._check_object(upload)
         elif upload.status != "COMPLETED":
             raise _closed(upload)
-        dataset = await self._publish(upload, user_id)
+        dataset = await self._publish(upload, user_id, etag)
         if dataset.status == "INSPECTING":
             await ring_inspection(self._queue, dataset.id)
         return dataset
@@ -210,14 +211,15 @@ class UploadService:
                 path=["uploadId"],
             ) from error
 
-    async def _check_object(self, upload: Upload) -> None:
+    async def _check_object(self, upload: Upload) -> str:
+        """Return the object's ETag; refuses one of another size than was announced."""
         info = await self._storage.head(upload.s3_key)
         if info is None:
             raise Conflict(
                 "The storage has no object for this upload. Begin a new one.", code="UPLOAD_GONE", path=["uploadId"]
             )
         if info.size_bytes == upload.size_bytes:
-            return
+            return info.etag
         await self._close(upload, "ABORTED")
         raise InvalidInput(
             f"The uploaded object has {info.size_bytes:,} bytes, the file was announced with {upload.size_bytes:,}. "
@@ -226,7 +228,7 @@ class UploadService:
             path=["uploadId"],
         )
 
-    async def _publish(self, upload: Upload, user_id: UUID) -> Dataset:
+    async def _publish(self, upload: Upload, user_id: UUID, etag: str | None) -> Dataset:
         """Turn the object into a data set, once; of racing calls the later ones return the first one's."""
         closed: DomainError
         async with self._db.tenant(upload.workspace_id) as session:
@@ -242,6 +244,7 @@ class UploadService:
                         file_name=row.file_name,
                         s3_key=row.s3_key,
                         size_bytes=row.size_bytes,
+                        etag=etag,
                         status="INSPECTING",
                         created_by=user_id,
                     ),

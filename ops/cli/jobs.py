@@ -28,7 +28,7 @@ _LOG_LINES = "subscription($id: ID!, $after: String) { jobLog(id: $id, after: $a
 _LOGS = """query($id: ID!, $after: String) { job(id: $id) { status logs(first: 100, after: $after) {
   nodes { cursor at level message } pageInfo { hasNextPage endCursor } } } }"""
 _RESULT = """query($id: ID!) { job(id: $id) { status error { code message step column row hint }
-  result { rows sizeBytes files { name sizeBytes url } rejects { rows url } } } }"""
+  result { rows sizeBytes expired files { name sizeBytes url } rejects { rows url } } } }"""
 _TRIES = 6
 
 
@@ -169,6 +169,8 @@ def get(options: argparse.Namespace) -> int:
         raise CommandError(
             "JOB_NOT_FINISHED", f"The job is {job['status']}.", hint=f"Wait: karyaksham logs -f {options.job}"
         )
+    if job["result"]["expired"]:
+        raise CommandError("RESULT_EXPIRED", "The result is gone by the retention policy.", hint="Run the job again.")
     files = job["result"]["files"]
     written: list[tuple[Path, int]] = []
     for file, target in zip(files, _targets(files, options.output, overwrite=options.overwrite), strict=True):

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from sqlalchemy import text
 
+from graph.core.fleet import WORKERS_KEY
 from graph.core.machine_memory import control_group_bytes, machine_bytes
-from graph.core.queue import WORKERS_KEY
 from graph.core.settings import MIB
 from graph.jobs.leases import Leases
 from tests.graph.client import User
@@ -42,7 +42,7 @@ async def test_two_slots_without_the_memory_for_two_jobs_run_one(user: User, sta
     assert slots.free == 0
     await running.worker.heartbeat.beat()
     sign = orjson.loads(await user.services.queue.redis.hget(WORKERS_KEY, running.worker.id))
-    assert (sign["memoryBytes"], sign["memoryFreeBytes"]) == (600 * MIB, 24 * MIB)
+    assert (sign["memory_bytes"], sign["memory_free_bytes"]) == (600 * MIB, 24 * MIB)
     send(frozen, signal.SIGCONT)
     for job in (first, second, small):
         assert (await wait_for(user, job))["status"] == "SUCCEEDED"

@@ -210,7 +210,13 @@ class JobRunner:
 
     async def _publish(self, work: Assignment, control: Control, reporter: Reporter, report: dict[str, Any]) -> str:
         result = result_from_report(
-            report, spec=work.spec, inputs=work.inputs, attempt=work.attempt, seconds=reporter.seconds
+            report,
+            spec=work.spec,
+            inputs=work.inputs,
+            attempt=work.attempt,
+            seconds=reporter.seconds,
+            etags=await self._etags(work),
+            sources=work.sources,
         )
         ledger = result["receipt"]
         text = (
@@ -230,6 +236,12 @@ class JobRunner:
         # fenced off, or cancel was asked while the last byte was written
         error = AttemptError("NOT_PUBLISHED", "The result was not published.", retryable=True)
         return await self._failed(work, control, reporter, error)
+
+    async def _etags(self, work: Assignment) -> dict[str, str]:
+        """Return the ETags of what the attempt wrote, by key; none of them where the storage does not answer now."""
+        with contextlib.suppress(ServiceUnavailable):
+            return {item.key: item.etag async for item in self._storage.list_keys(work.output_prefix)}
+        return {}
 
     async def _failed(self, work: Assignment, control: Control, reporter: Reporter, error: AttemptError) -> str:
         """Record the end of an attempt without a result."""

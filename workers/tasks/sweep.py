@@ -61,7 +61,7 @@ class Sweeper:
 
     async def refuse_too_large(self) -> None:
         """End jobs that wait for more memory than any living worker has."""
-        largest = await largest_worker(self._queue.redis)
+        largest = await largest_worker(self._queue)
         if largest is None:
             return
         for job_id in await self._leases.refuse_larger(max(largest, self._slots.memory.total)):

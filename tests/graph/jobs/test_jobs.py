@@ -265,7 +265,8 @@ async def test_a_result_has_preview_snippets_and_a_receipt(user: User, start_wor
     assert flight["descriptor"] == ["jobs", job]
     assert flight["ticket"] in flight["snippets"]["polars"]
     assert flight["location"] == user.services.settings.flight_public_url
-    assert result["receipt"]["inputs"] == [{"name": "input", "fileName": "orders.csv", "sizeBytes": 67}]
+    (read,) = result["receipt"]["inputs"]
+    assert (read["name"], read["fileName"], read["sizeBytes"]) == ("input", "orders.csv", 67)
     assert result["receipt"]["attempt"] == 1
     (file,) = result["files"]
     async with httpx.AsyncClient() as client:

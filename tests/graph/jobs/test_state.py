@@ -94,6 +94,17 @@ class Jobs(RuleBasedStateMachine):
         if self.move(machine.retry(self.state, allowance, self.now)):
             self.cancelled_since_retry = False
 
+    @rule(allowance=st.integers(1, 5))
+    def requeue(self, allowance: int) -> None:
+        before = self.state
+        if self.move(machine.requeue(self.state, allowance, self.now)):
+            assert self.state.status == "PENDING"
+            assert self.state.next_attempt_at <= self.now
+            assert not machine.holds(self.state, before.lease_token)  # whoever ran it is fenced off
+            self.cancelled_since_retry = False
+        else:
+            assert before.status == "SUCCEEDED" or before.cancel_requested
+
     @invariant()
     def numbers_never_fall(self) -> None:
         if self.history:

@@ -18,7 +18,7 @@ class Machine:
     memory_available: int | None
     disk_total: int
     disk_free: int
-    api_memory: int | None
+    process_memory: int | None
 
 
 def _fields(path: Path) -> dict[str, int]:
@@ -51,5 +51,5 @@ def read_machine(directory: str | None = None) -> Machine:
         memory_available=memory.get("MemAvailable"),
         disk_total=disk.total,
         disk_free=disk.free,
-        api_memory=_fields(Path("/proc/self/status")).get("VmRSS"),
+        process_memory=_fields(Path("/proc/self/status")).get("VmRSS"),
     )
