@@ -62,7 +62,7 @@ class Job(TenantRow):
             "ix_jobs_result_bytes",
             "workspace_id",
             postgresql_include=["result_bytes"],
-            postgresql_where=text("result_bytes IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("result_bytes IS NOT NULL AND deleted_at IS NULL AND result_expired_at IS NULL"),
         ),
         Index(
             "ix_jobs_result_kept",

@@ -46,7 +46,10 @@ async def usage(session: AsyncSession, workspace_id: UUID) -> tuple[Workspace, U
         Dataset.workspace_id == workspace_id, Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)
     )
     results = select(func.coalesce(func.sum(Job.result_bytes), 0)).where(
-        Job.workspace_id == workspace_id, Job.result_bytes.is_not(None), Job.deleted_at.is_(None)
+        Job.workspace_id == workspace_id,
+        Job.result_bytes.is_not(None),
+        Job.deleted_at.is_(None),
+        Job.result_expired_at.is_(None),
     )
     uploads = select(func.coalesce(func.sum(Upload.size_bytes), 0)).where(
         Upload.workspace_id == workspace_id, Upload.status == "ACTIVE"

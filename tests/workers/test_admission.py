@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from graph.core.fleet import WORKERS_KEY
+from graph.core.fleet import WORKERS_KEY, WorkerState
 from graph.core.machine_memory import control_group_bytes, machine_bytes
 from graph.core.settings import MIB
 from graph.jobs.leases import Leases
@@ -60,8 +60,9 @@ async def test_a_small_machine_runs_the_usual_job_in_what_it_has(user: User, sta
 async def test_what_no_worker_could_give_is_refused(user: User) -> None:
     dataset = await make_dataset(user)
     redis = user.services.queue.redis
-    sign = {"id": "small", "at": time.time() + 3600, "memoryBytes": GIB}
-    await redis.hset(WORKERS_KEY, "small", orjson.dumps(sign).decode())
+    at = time.time() + 3600
+    sign = WorkerState(id="small", host="h", pid=1, slots=1, running=0, at=at, memory_bytes=GIB)
+    await redis.hset(WORKERS_KEY, sign.id, sign.to_json())
     try:
         answer = await order(user, dataset, memoryLimitBytes=2 * GIB)
         assert (answer["code"], answer["path"]) == ("MEMORY_UNAVAILABLE", ["memoryLimitBytes"])

@@ -22,6 +22,7 @@ from tests.workers.conftest import StartWorker
 from tests.workers.helpers import make_dataset, rows_of, run_job, until, wait_for
 from workers.heartbeat import WORKERS_KEY
 from workers.progress import PENDING_LINES_MAX, Reporter
+from workers.spill import SPILL_PREFIX
 from workers.tasks import run_job as run_job_module
 
 
@@ -163,7 +164,7 @@ async def test_a_bug_of_the_worker_fails_the_attempt_at_once(
 
 
 async def test_spilled_data_is_removed(user: User, start_worker: StartWorker, tmp_path: Path) -> None:
-    old = tmp_path / f"{run_job_module.SPILL_PREFIX}old"
+    old = tmp_path / f"{SPILL_PREFIX}old"
     old.mkdir()
     os.utime(old, (0, 0))
     await start_worker(spill_dir=str(tmp_path))

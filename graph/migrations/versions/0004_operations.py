@@ -34,6 +34,18 @@ def audit_expiry() -> None:
     op.execute("GRANT EXECUTE ON FUNCTION expire_audit_log(integer, integer) TO karyaksham_system")
 
 
+def stored_results(condition: str) -> None:
+    """Index the sizes of results that are kept; those that expired take no room."""
+    op.drop_index("ix_jobs_result_bytes", "jobs")
+    op.create_index(
+        "ix_jobs_result_bytes",
+        "jobs",
+        ["workspace_id"],
+        postgresql_include=["result_bytes"],
+        postgresql_where=sa.text(f"result_bytes IS NOT NULL AND deleted_at IS NULL {condition}".rstrip()),
+    )
+
+
 def upgrade() -> None:
     op.create_index("ix_audit_log_actor_id_id", "audit_log", ["actor_id", "id"])
     audit_expiry()
@@ -47,6 +59,7 @@ def upgrade() -> None:
         ["id"],
         postgresql_where=sa.text("status = 'SUCCEEDED' AND result_expired_at IS NULL AND deleted_at IS NULL"),
     )
+    stored_results("AND result_expired_at IS NULL")
     op.create_index(
         "ix_jobs_log_in_rows",
         "jobs",
@@ -110,6 +123,7 @@ def downgrade() -> None:
     op.drop_index("ix_jobs_log_kept", "jobs")
     op.drop_index("ix_jobs_log_in_rows", "jobs")
     op.drop_index("ix_jobs_result_kept", "jobs")
+    stored_results("")
     for column in ("log_archived", "log_key", "rejects_expired_at", "result_expired_at"):
         op.drop_column("jobs", column)
     op.execute("DROP FUNCTION expire_audit_log(integer, integer)")
