@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 Probe = Callable[[], Awaitable[bool]]
 
-_TIMEOUT_SECONDS = 3.0
+_TIMEOUT_SECONDS = 8.0
 
 
 async def _talk(host: str, port: int, request: bytes, limit: int = 65_536) -> bytes:
