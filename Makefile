@@ -89,8 +89,9 @@ codegen-check: setup ## Fail when a generated file is stale.
 	@$(PY) -m ops.codegen --check
 
 ci-box: ## Run .ci/run on a fresh clone of what is committed, in a box that forbids what containers forbid (as root).
-	@rm -rf $(CACHE)/ci-box && git clone -q . $(CACHE)/ci-box
-	@cd $(CACHE)/ci-box && $(PYTHON) -m ops.setup.box ./.ci/run
+	@# Not below root's home: in the box, PostgreSQL runs as an ordinary user, who must reach its programs.
+	@rm -rf /tmp/karyaksham-ci-box && git clone -q . /tmp/karyaksham-ci-box
+	@cd /tmp/karyaksham-ci-box && $(PYTHON) -m ops.setup.box ./.ci/run
 
 bench: setup ## Figures of the API and of jobs, beside their peers (tests/bench/README.md).
 	@$(PY) -m tests.bench $(BENCH_ARGS)
