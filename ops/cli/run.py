@@ -248,9 +248,36 @@ def _execute(spec: dict[str, Any], named: dict[str, str], options: argparse.Name
     from engine import submit
 
     started = time.monotonic()
-    report = json.loads(_watch(submit(json.dumps(request)), enabled=not options.json))
+    if request["spillDir"]:
+        # a folder of its own: a job that is cancelled may give its files up a moment after it has ended
+        request["spillDir"] = os.path.join(request["spillDir"], f"karyaksham-run-{os.getpid()}")
+        try:
+            os.makedirs(request["spillDir"], mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise CommandError(
+                "SPILL_UNAVAILABLE", f"No folder for spilled data: {error}.", hint="Set SPILL_DIR to one with room."
+            ) from error
+    try:
+        report = json.loads(_watch(submit(json.dumps(request)), enabled=not options.json))
+    finally:
+        if request["spillDir"]:
+            _remove(request["spillDir"])
     _finish(report, time.monotonic() - started, options)
     return 0
+
+
+def _remove(folder: str) -> None:
+    """Remove spilled data, also what threads of the engine that are just ending still hold."""
+    try:
+        os.rmdir(folder)
+        return
+    except OSError:
+        from shutil import rmtree
+    for _ in range(100):
+        rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            return
+        time.sleep(0.02)
 
 
 def _watch(handle: JobHandle, *, enabled: bool) -> str:

@@ -42,8 +42,9 @@ class Running:
 
 
 async def forget_jobs(services: Services) -> None:  # noqa: F811
-    """End what other tests left unfinished, so that the slots are this test's alone."""
+    """End what other tests left unfinished, and their schedules, so that the slots are this test's alone."""
     async with services.db.system() as session:
+        await session.execute(text("UPDATE schedules SET enabled = false, next_run_at = NULL WHERE enabled"))
         await session.execute(
             text("UPDATE jobs SET status = 'CANCELLED', lease_until = NULL WHERE status IN ('PENDING', 'RUNNING')")
         )
