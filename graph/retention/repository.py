@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     SQLColumnExpression,
     Text,
     and_,
@@ -27,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.jobs.state import TERMINAL
-from graph.models import ApiToken, Dataset, Job, JobAttempt, JobEvent, RetentionPolicy, Session, Workspace
+from graph.models import ApiToken, Dataset, Job, JobAttempt, JobEvent, RetentionPolicy, Row, Session, Workspace
 from graph.retention.policy import KINDS, Kind
 
 _OWN = {kind: getattr(RetentionPolicy, f"{kind}_days") for kind in KINDS}
@@ -188,30 +189,21 @@ async def delete_events(session: AsyncSession, default: int, shortest_days: int,
         )
         .limit(limit)
     )
-    gone = await session.execute(
-        delete(JobEvent).where(JobEvent.id.in_(old)).returning(JobEvent.id).execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return await _remove(session, JobEvent, old)
 
 
 async def delete_sessions(session: AsyncSession, days: int, limit: int) -> int:
     """Remove log-ins that ended so many days ago; returns how many."""
     before = func.now() - timedelta(days=days)
     old = select(Session.id).where(or_(Session.revoked_at < before, Session.expires_at < before)).limit(limit)
-    gone = await session.execute(
-        delete(Session).where(Session.id.in_(old)).returning(Session.id).execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return await _remove(session, Session, old)
 
 
 async def delete_tokens(session: AsyncSession, days: int, limit: int) -> int:
     """Remove API tokens that were revoked or ran out so many days ago; returns how many."""
     before = func.now() - timedelta(days=days)
     old = select(ApiToken.id).where(or_(ApiToken.revoked_at < before, ApiToken.expires_at < before)).limit(limit)
-    gone = await session.execute(
-        delete(ApiToken).where(ApiToken.id.in_(old)).returning(ApiToken.id).execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return await _remove(session, ApiToken, old)
 
 
 async def delete_audit(session: AsyncSession, days: int, limit: int) -> int:
@@ -227,3 +219,11 @@ async def mark_cleaned(session: AsyncSession, attempt_ids: Sequence[UUID]) -> No
         .values(cleaned_at=func.now())
         .execution_options(synchronize_session=False)
     )
+
+
+async def _remove(session: AsyncSession, table: type[Row], old: Select[UUID]) -> int:
+    """Remove the rows whose ids a query gives; returns how many."""
+    gone = await session.execute(
+        delete(table).where(table.id.in_(old)).returning(table.id).execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
