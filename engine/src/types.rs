@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{EngineError, ErrorCode, Result};
 
+/// Whether values of a type are texts.
+pub(crate) fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::Utf8View)
+}
+
 /// A column as it stands in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

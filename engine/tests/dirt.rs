@@ -169,8 +169,9 @@ proptest! {
             let file = karyaksham_engine::scan::CsvParser::new(dialect.clone(), 2, columns.collect());
             let mut rows = Vec::new();
             let mut rejects = Vec::new();
-            while let Some(block) = reader.next(|| Ok(())).unwrap() {
-                let parsed = karyaksham_engine::scan::BlockParser::parse(&file, &block, &mut Index::default()).unwrap();
+            let mut index = Index::default();
+            while let Some(block) = reader.next(&mut index, || Ok(())).unwrap() {
+                let parsed = karyaksham_engine::scan::BlockParser::parse(&file, &block, &mut index).unwrap();
                 for batch in &parsed.batches {
                     rows.extend(karyaksham_engine::inspect::rows_json(batch, usize::MAX).unwrap());
                 }

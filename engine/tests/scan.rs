@@ -22,7 +22,8 @@ struct Scanned {
 /// The blocks as one thread gets them when the text comes in pieces of this size.
 fn blocks(text: &[u8], separators: Separators, piece: usize) -> Vec<Block> {
     let reader = BlockReader::of_text(Bytes::copy_from_slice(text), separators, piece);
-    std::iter::from_fn(|| reader.next(|| Ok(())).unwrap()).collect()
+    let mut index = Index::default();
+    std::iter::from_fn(|| reader.next(&mut index, || Ok(())).unwrap()).collect()
 }
 
 fn scan(text: &[u8], dialect: &Dialect, width: usize, kind: &DataType, piece: usize) -> Scanned {
@@ -32,7 +33,8 @@ fn scan(text: &[u8], dialect: &Dialect, width: usize, kind: &DataType, piece: us
     let parser = CsvParser::new(dialect.clone(), width, columns);
     let mut scanned = Scanned { rows: Vec::new(), rejects: Vec::new() };
     let mut index = Index::default();
-    for block in blocks(text, Separators::of(dialect), piece) {
+    let reader = BlockReader::of_text(Bytes::copy_from_slice(text), Separators::of(dialect), piece);
+    while let Some(block) = reader.next(&mut index, || Ok(())).unwrap() {
         let parsed = parser.parse(&block, &mut index).unwrap();
         for batch in &parsed.batches {
             scanned.rows.extend(rows(batch));
@@ -188,7 +190,10 @@ proptest! {
             blocks(text.as_bytes(), separators, piece).into_iter().map(|b| (b.offset, b.data, b.line)).collect();
         let reader = BlockReader::of_text(Bytes::from(text.clone().into_bytes()), separators, piece);
         let mut found = std::thread::scope(|scope| {
-            let take = || std::iter::from_fn(|| reader.next(|| Ok(())).unwrap()).collect::<Vec<_>>();
+            let take = || {
+                let mut index = Index::default();
+                std::iter::from_fn(|| reader.next(&mut index, || Ok(())).unwrap()).collect::<Vec<_>>()
+            };
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).map(|b| (b.offset, b.data, b.line)).collect::<Vec<_>>()
         });
@@ -196,6 +201,21 @@ proptest! {
         prop_assert_eq!(&found, &expected);
         let joined: Vec<u8> = found.iter().flat_map(|block| block.1.to_vec()).collect();
         prop_assert_eq!(joined, text.into_bytes());
+    }
+
+    #[test]
+    fn a_block_comes_with_its_index(text in "[a,\"\n\ré]{0,400}|(a{0,70},\"?[b,]{0,9}\"?\n){0,30}", piece in 1_usize..300) {
+        let separators = Separators { delimiter: b',', terminator: b'\n', quote: Some(b'"'), escape: None, odd: None };
+        let reader = BlockReader::of_text(Bytes::from(text.into_bytes()), separators, piece);
+        let (mut index, mut anew) = (Index::default(), Index::default());
+        while let Some(block) = reader.next(&mut index, || Ok(())).unwrap() {
+            index.of(&block, separators);
+            anew.build(&block.data, separators);
+            prop_assert_eq!((&index.seps, &index.ends, index.unclosed), (&anew.seps, &anew.ends, anew.unclosed));
+            // Bytes that belong to the next block may have been looked at too: less may be known, but nothing false.
+            prop_assert!(anew.ascii || !index.ascii);
+            prop_assert!(index.loose || !anew.loose);
+        }
     }
 }
 

@@ -95,7 +95,10 @@ def measure(orders: Path, runs: int) -> list[str]:
             config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
         )
         bucket = urlsplit(url).netloc
-        client.upload_file(str(orders), bucket, KEY, ExtraArgs={"ContentType": CONTENT_TYPE})
+        # In one request: SeaweedFS stores parts that come without our type, as boto3 sends them, compressed, and serves
+        # them at a fifth of the rate.
+        with orders.open("rb") as body:
+            client.put_object(Bucket=bucket, Key=KEY, Body=body, ContentType=CONTENT_TYPE)
         signed = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": KEY}, ExpiresIn=36_000)
         cases = {
             "plain client, the same ranged GETs": lambda: plain_get(signed, size),

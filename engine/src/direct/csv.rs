@@ -50,7 +50,7 @@ impl Csv {
 
     /// Takes one block. `None` if another thread ended the work.
     pub(super) fn take(&self, block: &Block, number: u64, scratch: &mut Scratch) -> Result<Option<Done>> {
-        scratch.index.build(&block.data, self.layout.separators);
+        scratch.index.of(block, self.layout.separators);
         let sorted = Sorted::of(block, &scratch.index, &self.layout.dialect, self.layout.columns.len());
         let Sorted { mut places, mut rejects } = sorted;
         let bad = rejects.len();

@@ -140,7 +140,7 @@ impl Run {
                 number = self.next.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             };
-            let done = match self.reader.next(announce) {
+            let done = match self.reader.next(&mut scratch.index, announce) {
                 Ok(Some(block)) => self.work.take(&block, number, &mut scratch),
                 Ok(None) => return Ok(()),
                 Err(error) => {

@@ -119,7 +119,7 @@ fn take(
     let mut after = vec![0; direct.work.stages()];
     let mut scratch = Scratch::default();
     let mut number = 0;
-    while let Some(block) = reader.next(|| Ok(())).unwrap() {
+    while let Some(block) = reader.next(&mut scratch.index, || Ok(())).unwrap() {
         let done = direct.work.take(&block, number, &mut scratch).unwrap().unwrap();
         assert_eq!(done.good, done.rows_out + done.filtered);
         number += 1;

@@ -132,17 +132,19 @@ impl Dimension {
     /// The row whose key is this number.
     #[inline]
     pub(super) fn find_number(&self, number: i64) -> Option<&[u32]> {
-        let Dense { first, rows } = self.dense.as_ref()?;
-        let place = usize::try_from(number.checked_sub(*first)?).ok()?;
-        rows.get(place..=place).filter(|row| row[0] != NO_ROW)
+        self.place_of(number).map(std::slice::from_ref).filter(|row| row[0] != NO_ROW)
     }
 
     /// The row whose key is this number, or [`NO_ROW`].
     #[inline]
     pub(super) fn row_of(&self, number: i64) -> u32 {
-        let Some(Dense { first, rows }) = &self.dense else { return NO_ROW };
-        let place = number.checked_sub(*first).and_then(|place| usize::try_from(place).ok());
-        place.and_then(|place| rows.get(place)).copied().unwrap_or(NO_ROW)
+        self.place_of(number).copied().unwrap_or(NO_ROW)
+    }
+
+    #[inline]
+    fn place_of(&self, number: i64) -> Option<&u32> {
+        let Dense { first, rows } = self.dense.as_ref()?;
+        rows.get(usize::try_from(number.checked_sub(*first)?).ok()?)
     }
 
     /// A key without fields, to be looked up.

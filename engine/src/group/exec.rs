@@ -228,7 +228,7 @@ impl Thread {
     fn blocks(&mut self) -> Result<()> {
         // Who listens no more needs none of the rows; other threads read on.
         while !self.sender.is_closed() {
-            let Some(block) = self.reader.next(|| Ok(()))? else { break };
+            let Some(block) = self.reader.next(&mut self.worker.index, || Ok(()))? else { break };
             let done = self.worker.take(&block)?;
             drop(block);
             self.filtered.add(usize::try_from(done.filtered).unwrap_or(usize::MAX));

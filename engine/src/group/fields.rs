@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::plan::Plan;
-use super::values::{fits, is_text};
+use super::values::fits;
 use crate::direct::{Bad, Rows, Text};
 use crate::error::Result;
 use crate::scan::{Reject, field_bytes, is_null_field};
+use crate::types::is_text;
 
 /// The texts of some of a row's fields, null or fit; `None` if one does not fit.
 pub(super) fn exact<'a>(

@@ -8,8 +8,8 @@ use crate::scan::to_u32;
 
 /// Fields in a key, at most.
 pub(super) const MAX_FIELDS: usize = 8;
-/// Slots at the start.
-const FIRST_SLOTS: usize = 1 << 9;
+/// Slots at the start: some hundred keys then hardly ever meet.
+const FIRST_SLOTS: usize = 1 << 11;
 /// A slot that holds no group.
 const EMPTY: u32 = u32::MAX;
 /// The length that stands for null: records are at most 64 MiB.

@@ -20,10 +20,11 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use karyaksham_spec::Decimal;
 
 use super::keys::MAX_FIELDS;
-use super::values::{can_be_key, has_one_spelling, is_text};
+use super::values::{can_be_key, has_one_spelling};
 use crate::direct::{Condition, Layout, compile, file_columns};
 use crate::exec::distinct::comparable;
 use crate::scan::{Content, Dialect, LineEnding, Separators, TextScan};
+use crate::types::is_text;
 
 /// How the rows of a file are grouped, by the columns' places in the file.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use crate::error::{EngineError, Result};
 use crate::scan::Column;
 use crate::scan::numbers::{has_leading_zero, parse_bool, parse_decimal, parse_float, parse_int};
 use crate::scan::spelling::Spelling;
+use crate::types::is_text;
 
 /// How values are spelled in the files whose rows are grouped here: neither an order of dates nor a decimal comma is known.
 const SPELLING: Spelling = Spelling { date_order: None, comma: false };
@@ -42,10 +43,6 @@ pub(super) fn usual<'a>(text: &'a [u8], kind: &DataType) -> Cow<'a, [u8]> {
         Some(number) => Cow::Owned(number.to_string().into_bytes()),
         None => Cow::Borrowed(text),
     }
-}
-
-pub(super) fn is_text(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::Utf8View)
 }
 
 fn timestamp(text: &[u8], zoned: bool) -> Option<i64> {

@@ -11,10 +11,11 @@ use super::dimension::{Dimension, NO_ROW};
 use super::fields::{exact, keys_fit, reject};
 use super::keys::{Key, Table};
 use super::plan::{Join, Kind, Plan, Shown};
-use super::values::{array, fits, is_text, usual};
+use super::values::{array, fits, usual};
 use crate::direct::{Rows, Text, one_spelling, plain_int, without};
 use crate::error::{EngineError, Result};
 use crate::scan::{BATCH_ROWS, Block, Index, Reject, Sorted, to_u32};
+use crate::types::is_text;
 
 /// The groups that one thread has met.
 pub(super) struct Worker {
@@ -23,7 +24,7 @@ pub(super) struct Worker {
     dimension: Option<Arc<Dimension>>,
     table: Table,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
-    index: Index,
+    pub(super) index: Index,
     /// The groups of the rows at hand, joined rows if there is a join.
     groups: Vec<usize>,
     /// Of each of them the row in the file, if these are not all rows in order.
@@ -66,7 +67,7 @@ impl Worker {
     pub(super) fn take(&mut self, block: &Block) -> Result<Done> {
         let plan = Arc::clone(&self.plan);
         let mut index = std::mem::take(&mut self.index);
-        index.build(&block.data, plan.layout.separators);
+        index.of(block, plan.layout.separators);
         let sorted = Sorted::of(block, &index, &plan.layout.dialect, plan.layout.columns.len());
         let Sorted { mut places, mut rejects } = sorted;
         let (records, bad) = (places.len(), rejects.len());

@@ -17,7 +17,8 @@ use super::whole::{Look, Widen, gather};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::scan::json::unescape;
 use crate::scan::json::walk::{Kind, Span, each_field, items, line};
-use crate::scan::{Block, Dialect, TextFile};
+use crate::scan::{Block, Dialect, Index, TextFile};
+use crate::types::is_text;
 
 /// What a value says about its column's type, in the order in which reasons name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +143,7 @@ impl Default for Whole {
 }
 
 impl Look for Whole {
-    fn take(&mut self, block: &Block) {
+    fn take(&mut self, block: &Block, _: &mut Index) {
         let data = &block.data[..];
         let dirty = std::str::from_utf8(data).is_err();
         let (mut at, mut place) = (0, block.line);
@@ -213,10 +214,6 @@ pub(super) async fn widened(file: &TextFile, widen: &Widen<'_, impl Fn(&str) -> 
         fields.extend(new.filter(|field| file.schema.field_with_name(field.name()).is_err()));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-fn is_text(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::Utf8View)
 }
 
 /// As much of a wider type as what computes with the old one does not mind.

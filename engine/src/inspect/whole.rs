@@ -16,8 +16,8 @@ use crate::store::Location;
 
 /// What looks at blocks of a file, each thread by itself.
 pub(super) trait Look: Send + Sized + 'static {
-    /// Looks at the records of one block.
-    fn take(&mut self, block: &Block);
+    /// Looks at the records of one block. `index` is its reader's.
+    fn take(&mut self, block: &Block, index: &mut Index);
 
     /// Takes what another thread has seen.
     fn merge(&mut self, other: Self);
@@ -27,7 +27,6 @@ pub(super) trait Look: Send + Sized + 'static {
 #[derive(Debug)]
 struct Whole {
     dialect: Dialect,
-    index: Index,
     evidence: Vec<Evidence>,
     rows: u64,
 }
@@ -35,7 +34,7 @@ struct Whole {
 impl Whole {
     fn new(dialect: &Dialect, width: usize) -> Self {
         let evidence = vec![Evidence::default(); width];
-        Self { dialect: dialect.clone(), index: Index::default(), evidence, rows: 0 }
+        Self { dialect: dialect.clone(), evidence, rows: 0 }
     }
 }
 
@@ -57,8 +56,9 @@ pub(super) async fn gather<L: Look>(file: &TextFile, new: impl Fn() -> L) -> Res
         .map(|_| {
             let (reader, mut found) = (Arc::clone(&reader), new());
             tokio::task::spawn_blocking(move || {
-                while let Some(block) = reader.next(|| Ok(()))? {
-                    found.take(&block);
+                let mut index = Index::default();
+                while let Some(block) = reader.next(&mut index, || Ok(()))? {
+                    found.take(&block, &mut index);
                 }
                 Ok::<_, EngineError>(found)
             })
@@ -72,10 +72,10 @@ pub(super) async fn gather<L: Look>(file: &TextFile, new: impl Fn() -> L) -> Res
 }
 
 impl Look for Whole {
-    fn take(&mut self, block: &Block) {
-        let Self { dialect, index, evidence, rows } = self;
+    fn take(&mut self, block: &Block, index: &mut Index) {
+        let Self { dialect, evidence, rows } = self;
         let (data, separators) = (&block.data, Separators::of(dialect));
-        index.build(data, separators);
+        index.of(block, separators);
         let width = evidence.len();
         let sorted = Sorted::of(block, index, dialect, width);
         *rows += (sorted.places.len() + sorted.rejects.len()) as u64;

@@ -134,7 +134,10 @@ impl BlockReader {
     ///
     /// Waits for storage and for other threads in here, so it is for blocking threads. `announce` is called in the order
     /// of blocks, before any later block is handed out; an error of it stops the reader.
-    pub fn next(&self, mut announce: impl FnMut() -> Result<()>) -> Result<Option<Block>> {
+    ///
+    /// `index` is memory that is used again and again; [`Index::of`] makes it the block's index, at little cost: most of the
+    /// work was done here.
+    pub fn next(&self, index: &mut Index, mut announce: impl FnMut() -> Result<()>) -> Result<Option<Block>> {
         loop {
             let piece = match self.source.read(&self.pool) {
                 Ok(Some(piece)) => piece,
@@ -148,9 +151,9 @@ impl BlockReader {
                     return Err(error);
                 }
             };
-            let survey = Survey::of(piece.room.data(), self.separators);
+            let survey = survey(piece.room.data(), self.separators, index);
             let Some(mut chain) = self.wait(piece.number) else { return Ok(None) };
-            let taken = chain.take(piece, &survey, self.separators);
+            let taken = chain.take(piece, &survey, self.separators, index);
             let result = match taken {
                 Ok(Some(_)) => announce().and(taken),
                 other => other,
@@ -158,7 +161,8 @@ impl BlockReader {
             chain.stopped |= result.is_err();
             drop(chain);
             self.moved.notify_all();
-            if let Some((room, front, block)) = result? {
+            if let Some(Taken { room, front, block, indexed }) = result? {
+                index.ready = (indexed && index.settle(&front, room.data(), self.separators)).then_some(block.offset);
                 let data = room.prepend(&front).into_bytes();
                 return Ok(Some(Block { data, ..block }));
             }
@@ -181,27 +185,52 @@ impl BlockReader {
     }
 }
 
-/// A piece cut to whole records, what goes in front of it, and the block without its bytes.
-type Taken = (Room, Vec<u8>, Block);
+/// A piece cut to whole records.
+struct Taken {
+    room: Room,
+    /// What goes in front of it.
+    front: Vec<u8>,
+    /// The block, without its bytes.
+    block: Block,
+    /// Whether the piece's index is right.
+    indexed: bool,
+}
+
+/// Surveys a piece. Of delimited text, which is to be indexed, the index is made by the way.
+fn survey(data: &[u8], separators: Separators, index: &mut Index) -> Survey {
+    let Separators { delimiter, terminator, escape, odd, .. } = separators;
+    if delimiter == terminator || escape.is_some() || odd.is_some() {
+        return Survey::of(data, separators);
+    }
+    index.survey(data, separators)
+}
 
 impl Chain {
     /// Takes a piece in its turn. `None` if no record ends in it.
-    fn take(&mut self, piece: Piece, survey: &Survey, separators: Separators) -> Result<Option<Taken>> {
+    fn take(
+        &mut self,
+        piece: Piece,
+        surveyed: &Survey,
+        separators: Separators,
+        index: &mut Index,
+    ) -> Result<Option<Taken>> {
         let Piece { mut room, last, .. } = piece;
         self.turn += 1;
-        let mut survey = *survey;
+        let mut surveyed = *surveyed;
         if !self.skipper.is_done() {
             let left = self.skipper.left;
             let skipped = self.skipper.skip(room.data());
             room.start += skipped;
             self.offset += skipped as u64;
             self.line += left - self.skipper.left;
-            survey = Survey::of(room.data(), separators);
+            surveyed = survey(room.data(), separators, index);
         }
         if separators.odd.is_some() {
             return self.take_odd(room, last, separators);
         }
-        let (end, state) = survey.resolve(room.data(), separators, self.state);
+        let indexed = separators.delimiter != separators.terminator
+            && surveyed.is_indexed(room.data(), separators, self.state, last);
+        let (end, state) = surveyed.resolve(room.data(), separators, self.state);
         self.state = state;
         let end = if last { Some(room.data().len()) } else { end };
         let end = end.filter(|end| last || self.holds_header(&room.data()[..*end], separators));
@@ -224,15 +253,15 @@ impl Chain {
             data: bytes::Bytes::new(),
             offset: self.offset,
             line: self.line,
-            lines: lines(&front) + survey.lines - lines(&self.tail),
+            lines: lines(&front) + surveyed.lines - lines(&self.tail),
             first: self.first,
-            ascii: survey.ascii && front.is_ascii(),
+            ascii: surveyed.ascii && front.is_ascii(),
         };
         self.line += block.lines;
         self.offset += bytes;
         // The header may still be to come.
         self.first = self.first && only_empty_lines(&front, room.data(), separators.terminator);
-        Ok(Some((room, front, block)))
+        Ok(Some(Taken { room, front, block, indexed }))
     }
 
     /// Takes a piece of a dialect that is read record by record: always from the start of a record.
@@ -268,7 +297,7 @@ impl Chain {
         self.line += block.lines;
         self.offset += end as u64;
         self.first = false;
-        Ok(Some((room, Vec::new(), block)))
+        Ok(Some(Taken { room, front: Vec::new(), block, indexed: false }))
     }
 
     /// Whether the text up to the end of `data` may be the first block: it holds all records of the header. One of a

@@ -15,9 +15,11 @@ use arrow::datatypes::{
 use super::dialect::Dialect;
 use super::fields::{Field, field, field_bytes, is_null_field};
 use super::index::Separators;
-use super::numbers::{has_leading_zero, parse_bool, parse_int};
+use super::numbers::{has_leading_zero, parse_bool, parse_float, parse_int};
 use super::parse::Column;
+use super::short::{self, Fields, Short};
 use super::spelling::Spelling;
+use super::temporal::Timestamps;
 use super::views::Views;
 use crate::error::Result;
 use crate::types::type_name;
@@ -83,18 +85,20 @@ impl Values<'_> {
             DataType::Utf8View => Ok(self.views()),
             DataType::Utf8 => Ok(self.strings()),
             DataType::Boolean => Ok(self.booleans()),
-            DataType::Int64 => Ok(self.primitives::<Int64Type>(&column.kind, |text| number(text, strict, parse_int))),
-            DataType::Float64 => {
+            DataType::Int64 => Ok(self.numbers::<Int64Type>(&column.kind, strict, parse_int)),
+            DataType::Float64 if spelling.comma => {
                 Ok(self
                     .primitives::<Float64Type>(&column.kind, |text| number(text, strict, |text| spelling.float(text))))
             }
+            DataType::Float64 => Ok(self.numbers::<Float64Type>(&column.kind, strict, parse_float)),
             DataType::Date32 => Ok(self.primitives::<Date32Type>(&column.kind, |text| spelling.date(text))),
             DataType::Timestamp(TimeUnit::Microsecond, None) => {
+                let usual = Timestamps::default();
                 Ok(self.primitives::<TimestampMicrosecondType>(&column.kind, |text| {
-                    match spelling.timestamp(text)? {
+                    usual.usual(text).or_else(|| match spelling.timestamp(text)? {
                         (micros, None) => Some(micros),
                         (_, Some(_)) => None,
-                    }
+                    })
                 }))
             }
             DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
@@ -112,7 +116,18 @@ impl Values<'_> {
     fn views(&self) -> (ArrayRef, Vec<Misfit>) {
         let mut views = Views::new(self.rows(), self.buffer);
         let mut misfits = Vec::new();
-        for (row, field) in self.iter().enumerate() {
+        let Separators { quote, escape, .. } = self.separators;
+        let plain = self.utf8 && !self.copy && !self.last && escape.is_none() && self.dialect.null_values.is_empty();
+        for (row, place) in self.places.iter().enumerate() {
+            if plain {
+                // The usual text: not quoted.
+                let (start, end) = self.range(*place);
+                if start < end && Some(self.data[start as usize]) != quote {
+                    views.point(start, end);
+                    continue;
+                }
+            }
+            let field = self.field(*place);
             if self.is_null(field) {
                 views.null();
                 continue;
@@ -124,7 +139,7 @@ impl Values<'_> {
                 continue;
             }
             match text {
-                Cow::Borrowed(text) if !self.copy => views.point(text, field.start),
+                Cow::Borrowed(_) if !self.copy => views.point(field.start, field.end),
                 text => views.copy(&text),
             }
         }
@@ -172,6 +187,56 @@ impl Values<'_> {
         (Arc::new(array), misfits)
     }
 
+    /// Numbers without a decimal comma, most of which are short.
+    fn numbers<T: ArrowPrimitiveType<Native: Short>>(
+        &self,
+        kind: &DataType,
+        strict: bool,
+        parse: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> (ArrayRef, Vec<Misfit>) {
+        let parse = |text: &[u8]| number(text, strict, &parse);
+        if !self.dialect.null_values.is_empty() {
+            // A short number may be one of them.
+            return self.primitives::<T>(kind, parse);
+        }
+        let fields = Fields {
+            data: self.data,
+            seps: self.seps,
+            column: self.column,
+            width: self.separators.width() as usize,
+            strict,
+        };
+        let (mut values, mut unsure) = (Vec::with_capacity(self.rows() + 8), Vec::new());
+        let trial = &self.places[..self.rows().min(TRIAL_ROWS)];
+        short::read::<T::Native>(fields, trial, &mut values, &mut unsure);
+        if unsure.len() * 2 > trial.len() {
+            return self.primitives::<T>(kind, parse);
+        }
+        let (known, told) = (trial.len(), unsure.len());
+        short::read::<T::Native>(fields, &self.places[known..], &mut values, &mut unsure);
+        unsure[told..].iter_mut().for_each(|row| *row += known);
+        let (mut nulls, mut misfits) = (Vec::new(), Vec::new());
+        for row in unsure {
+            match self.value(row, kind, &parse, &mut misfits) {
+                Some(value) => values[row] = value,
+                None => nulls.push(row),
+            }
+        }
+        let mut valid = NullBufferBuilder::new(self.rows());
+        if !nulls.is_empty() {
+            let mut start = 0;
+            for row in nulls {
+                values[row] = T::Native::default();
+                valid.append_n_non_nulls(row - start);
+                valid.append_null();
+                start = row + 1;
+            }
+            valid.append_n_non_nulls(self.rows() - start);
+        }
+        let array = PrimitiveArray::<T>::new(values.into(), valid.finish()).with_data_type(kind.clone());
+        (Arc::new(array), misfits)
+    }
+
     fn decimals(&self, precision: u8, scale: i8) -> Result<(ArrayRef, Vec<Misfit>)> {
         let kind = DataType::Decimal128(precision, scale);
         let mut builder = Decimal128Builder::with_capacity(self.rows()).with_precision_and_scale(precision, scale)?;
@@ -201,33 +266,44 @@ impl Values<'_> {
         mut append: impl FnMut(Option<V>),
     ) -> Vec<Misfit> {
         let mut misfits = Vec::new();
-        let plain = self.dialect.null_values.is_empty() && !self.last;
-        for (row, place) in self.places.iter().enumerate() {
-            if plain {
-                // The usual value: not quoted, no spaces around it.
-                let (start, end) = self.range(*place);
-                if let Some(value) = parse(&self.data[start as usize..end as usize]) {
-                    append(Some(value));
-                    continue;
-                }
-            }
-            let field = self.field(*place);
-            if self.is_null(field) {
-                append(None);
-                continue;
-            }
-            let text = field_bytes(self.data, field, self.dialect);
-            let trimmed = text.trim_ascii();
-            let value = parse(trimmed);
-            // A quoted empty field, or spaces only, is no value of these types; it is null rather than an error.
-            if value.is_none() && !trimmed.is_empty() {
-                misfits.push((row, misfit(&text, kind)));
-            }
-            append(value);
-        }
+        (0..self.rows()).for_each(|row| append(self.value(row, kind, &parse, &mut misfits)));
         misfits
     }
+
+    /// The value in a row, which may be null.
+    #[inline]
+    fn value<V>(
+        &self,
+        row: usize,
+        kind: &DataType,
+        parse: impl Fn(&[u8]) -> Option<V>,
+        misfits: &mut Vec<Misfit>,
+    ) -> Option<V> {
+        let place = self.places[row];
+        if !self.last && self.dialect.null_values.is_empty() {
+            // The usual value: not quoted, no spaces around it.
+            let (start, end) = self.range(place);
+            if let Some(value) = parse(&self.data[start as usize..end as usize]) {
+                return Some(value);
+            }
+        }
+        let field = self.field(place);
+        if self.is_null(field) {
+            return None;
+        }
+        let text = field_bytes(self.data, field, self.dialect);
+        let trimmed = text.trim_ascii();
+        let value = parse(trimmed);
+        // A quoted empty field, or spaces only, is no value of these types; it is null rather than an error.
+        if value.is_none() && !trimmed.is_empty() {
+            misfits.push((row, misfit(&text, kind)));
+        }
+        value
+    }
 }
+
+/// Rows that tell whether a column's numbers are short.
+const TRIAL_ROWS: usize = 256;
 
 pub(super) const NOT_UTF8: &str = "the text is not UTF-8";
 

@@ -176,7 +176,7 @@ impl BlockParser for CsvParser {
     }
 
     fn parse(&self, block: &Block, index: &mut Index) -> Result<Parsed> {
-        index.build(&block.data, self.separators);
+        index.of(block, self.separators);
         let index: &Index = index;
         let Sorted { places, rejects } = Sorted::of(block, index, &self.dialect, self.width);
         let mut parsed = Parsed { rejects, ..Parsed::default() };

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "positions are written past the vectors' lengths, into reserved room")]
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
+use super::block::Block;
 use super::dialect::{Dialect, LineEnding};
 use super::exact::{self, State};
 use super::odd::{self, Odd};
@@ -80,25 +81,85 @@ pub struct Index {
     /// Whether text may follow a closing quote, or a quote stand inside of an unquoted field: such fields mean the same to
     /// this reader when copied, but not to every other one.
     pub loose: bool,
+    /// The offset of the block whose index this is already, when its reader handed it out.
+    pub(super) ready: Option<u64>,
+    /// Memory of positions, used in turn with `seps`.
+    spare: Vec<u32>,
+}
+
+/// What a walk by parity tells beside the positions.
+struct Walked {
+    /// Whether the data ends inside quotes.
+    inside: bool,
+    /// Whether a quote opens elsewhere than at the start of a field, so that parity means nothing.
+    odd: bool,
+    /// Whether the last byte is a closing quote.
+    closed: bool,
 }
 
 impl Index {
+    /// Indexes a block. There is nothing to do if its reader has done it by the way, with this index.
+    pub fn of(&mut self, block: &Block, separators: Separators) {
+        if self.ready.take() != Some(block.offset) {
+            self.build(&block.data, separators);
+        }
+    }
+
+    /// Surveys a piece of text, and indexes it by the way, as if it started outside quotes.
+    pub(super) fn survey(&mut self, data: &[u8], separators: Separators) -> Survey {
+        self.clear();
+        let mut visitor = Both { survey: Surveyor::new(), parity: self.visitor() };
+        simd::walk(data, separators, &mut visitor);
+        let Both { survey, parity } = visitor;
+        (self.ascii, self.loose) = (parity.high == 0, parity.loose != 0);
+        survey.done()
+    }
+
+    /// Makes the index of a block from that of a piece: `front`, which the pieces before cut off, and then `piece`, the part of
+    /// the piece up to the end of its last whole record (see [`Survey::is_indexed`]). `false` if it must be made anew.
+    pub(super) fn settle(&mut self, front: &[u8], piece: &[u8], separators: Separators) -> bool {
+        let mut whole = Self { seps: std::mem::take(&mut self.spare), ..Self::default() };
+        whole.clear();
+        let walked = whole.parity(front, separators);
+        let fits = !walked.inside && !walked.odd && whole.ends.is_empty();
+        if fits {
+            let (fields, shift) = (to_u32(whole.seps.len()), to_u32(front.len()));
+            let kept = self.seps.partition_point(|end| (*end as usize) < piece.len());
+            whole.seps.extend(self.seps[..kept].iter().map(|end| end + shift));
+            self.ends.truncate(self.ends.partition_point(|end| (*end as usize) < kept));
+            self.ends.iter_mut().for_each(|end| *end += fields);
+            std::mem::swap(&mut self.seps, &mut whole.seps);
+            let around = |byte: &u8| {
+                *byte == separators.delimiter || *byte == separators.terminator || Some(*byte) == separators.quote
+            };
+            self.loose |= whole.loose || (walked.closed && !piece.first().is_some_and(around));
+            self.ascii &= whole.ascii;
+            self.finish(piece.last().or(front.last()).copied(), front.len() + piece.len(), separators);
+        }
+        self.spare = whole.seps;
+        fits
+    }
+
+    fn clear(&mut self) {
+        self.seps.clear();
+        self.ends.clear();
+        (self.unclosed, self.ascii, self.loose, self.ready) = (None, true, false, None);
+    }
+
     /// Indexes `data`, which starts at a record and ends with one.
     ///
     /// Exact by the rules of [`super`]: quote parity decides as long as each quote opens at the start of a field; a block
     /// with a quote elsewhere is read byte by byte.
     pub fn build(&mut self, data: &[u8], separators: Separators) {
-        self.seps.clear();
-        self.ends.clear();
-        (self.unclosed, self.ascii, self.loose) = (None, true, false);
+        self.clear();
         if let Some(odd) = separators.odd {
             (self.loose, self.ascii) = (true, data.is_ascii());
             self.unclosed = odd::index(data, separators, odd, &mut self.seps, &mut self.ends);
             return;
         }
         let exactly = separators.escape.is_some() || {
-            let (inside, odd) = self.parity(data, separators);
-            inside || odd
+            let walked = self.parity(data, separators);
+            walked.inside || walked.odd
         };
         if exactly {
             self.seps.clear();
@@ -107,12 +168,17 @@ impl Index {
             self.ascii = data.is_ascii();
             self.unclosed = exact::index(data, separators, State::FieldStart, &mut self.seps, &mut self.ends);
         }
-        if data.last().is_some_and(|last| *last != separators.terminator)
+        self.finish(data.last().copied(), data.len(), separators);
+    }
+
+    /// Ends the last record, if no terminator does.
+    fn finish(&mut self, last: Option<u8>, bytes: usize, separators: Separators) {
+        if last.is_some_and(|last| last != separators.terminator)
             || self.unclosed.is_some()
             || self.ends.last().is_some_and(|end| *end as usize + 1 != self.seps.len())
         {
             self.ends.push(to_u32(self.seps.len()));
-            self.seps.push(to_u32(data.len()));
+            self.seps.push(to_u32(bytes));
         }
     }
 
@@ -121,23 +187,19 @@ impl Index {
         self.ends.len()
     }
 
-    /// Positions by parity; whether the data ends inside quotes, and whether a quote opens elsewhere than at the start of a
-    /// field, so that parity means nothing.
-    fn parity(&mut self, data: &[u8], separators: Separators) -> (bool, bool) {
-        let mut visitor = Parity {
-            room: Room { seps: &mut self.seps, ends: &mut self.ends },
-            inside: 0,
-            before: 1,
-            closed: 0,
-            odd: 0,
-            high: 0,
-            loose: 0,
-        };
+    /// Positions by parity.
+    fn parity(&mut self, data: &[u8], separators: Separators) -> Walked {
+        let mut visitor = self.visitor();
         simd::walk(data, separators, &mut visitor);
-        let Parity { inside, odd, high, loose, .. } = visitor;
+        let Parity { inside, closed, odd, high, loose, .. } = visitor;
         self.ascii = high == 0;
         self.loose = loose != 0;
-        (inside != 0, odd != 0)
+        Walked { inside: inside != 0, odd: odd != 0, closed: closed != 0 }
+    }
+
+    fn visitor(&mut self) -> Parity<'_> {
+        let room = Room { seps: &mut self.seps, ends: &mut self.ends };
+        Parity { room, inside: 0, before: 1, closed: 0, odd: 0, high: 0, loose: 0 }
     }
 }
 
@@ -221,26 +283,29 @@ pub(super) struct Survey {
 impl Survey {
     /// Surveys `data`. With an escape, only its lines: then it must be read byte by byte.
     pub(super) fn of(data: &[u8], separators: Separators) -> Self {
-        let mut visitor = Surveyor { before: 1, ..Surveyor::default() };
+        let mut visitor = Surveyor::new();
         simd::walk(data, separators, &mut visitor);
-        let end = |end: u64| usize::try_from(end).ok().filter(|end| *end > 0);
-        Self {
-            odd_quotes: visitor.inside != 0,
-            odd: [visitor.odd[0] != 0, visitor.odd[1] != 0],
-            end: [end(visitor.end[0]), end(visitor.end[1])],
-            lines: visitor.lines,
-            ascii: visitor.high == 0,
-        }
+        visitor.done()
+    }
+
+    /// Whether parity says nothing about `data`, which starts in `state`.
+    fn is_exact_only(&self, data: &[u8], separators: Separators, state: State) -> bool {
+        separators.escape.is_some()
+            || self.odd[usize::from(state == State::Inside)]
+            || (state == State::Plain && data.first().copied() == separators.quote)
+    }
+
+    /// Whether an index that was made as if `data` started outside quotes is right up to its last whole record, or, if the
+    /// text ends with it, to its end.
+    pub(super) fn is_indexed(&self, data: &[u8], separators: Separators, state: State, last: bool) -> bool {
+        state != State::Inside && !self.is_exact_only(data, separators, state) && !(last && self.odd_quotes)
     }
 
     /// One past the last terminator outside quotes, and the state after `data`, which starts in `state`.
     pub(super) fn resolve(&self, data: &[u8], separators: Separators, state: State) -> (Option<usize>, State) {
-        let (Some(first), Some(last)) = (data.first(), data.last()) else { return (None, state) };
+        let Some(last) = data.last() else { return (None, state) };
         let inside = usize::from(state == State::Inside);
-        let exactly = separators.escape.is_some()
-            || self.odd[inside]
-            || (state == State::Plain && Some(*first) == separators.quote);
-        if exactly {
+        if self.is_exact_only(data, separators, state) {
             return exact::survey(data, separators, state);
         }
         let after = if (state == State::Inside) != self.odd_quotes {
@@ -264,6 +329,37 @@ struct Surveyor {
     end: [u64; 2],
     lines: u64,
     high: u64,
+}
+
+impl Surveyor {
+    fn new() -> Self {
+        Self { before: 1, ..Self::default() }
+    }
+
+    fn done(self) -> Survey {
+        let end = |end: u64| usize::try_from(end).ok().filter(|end| *end > 0);
+        Survey {
+            odd_quotes: self.inside != 0,
+            odd: [self.odd[0] != 0, self.odd[1] != 0],
+            end: [end(self.end[0]), end(self.end[1])],
+            lines: self.lines,
+            ascii: self.high == 0,
+        }
+    }
+}
+
+/// Both walks in one.
+struct Both<'a> {
+    survey: Surveyor,
+    parity: Parity<'a>,
+}
+
+impl Visitor for Both<'_> {
+    #[inline(always)]
+    fn visit<L: Lanes>(&mut self, lanes: L, base: u32, masks: Masks) {
+        self.survey.visit(lanes, base, masks);
+        self.parity.visit(lanes, base, masks);
+    }
 }
 
 impl Visitor for Surveyor {

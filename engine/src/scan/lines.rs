@@ -42,7 +42,7 @@ impl LinesParser {
         let array: ArrayRef = if self.views {
             let mut views = Views::new(lines.len(), buffer);
             for line in lines {
-                views.point(text(line), line.0);
+                views.point(line.0, line.1);
             }
             views.finish()
         } else {

@@ -7,7 +7,7 @@
 //!   → stream (one in input order, or several that share the blocks)
 //! ```
 //! Every record that cannot be read becomes a [`Reject`]; nothing is dropped or turned to null.
-//! `simd` finds the bytes that matter; `exact` holds the rules of quoting, which the fast ways agree with or fall back to;
+//! `simd` finds the bytes that matter, `short` reads short numbers eight at a time; `exact` holds the rules of quoting, which the fast ways agree with or fall back to;
 //! `odd` reads dialects that those do not know.
 //!
 //! # Rules for dirt
@@ -48,6 +48,7 @@ mod pieces;
 mod predicate;
 mod records;
 mod rejects;
+mod short;
 mod simd;
 mod source;
 pub mod spelling;

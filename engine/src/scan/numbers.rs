@@ -1,5 +1,14 @@
 //! Numbers and booleans from text.
 
+pub(super) const ONES: u64 = 0x0101_0101_0101_0101;
+/// Eight digits `0`.
+pub(super) const ZEROS: u64 = ONES * b'0' as u64;
+pub(super) const HIGH_HALVES: u64 = ONES * 0xF0;
+pub(super) const PAIRS: u64 = 0x0000_00FF_0000_00FF;
+/// Powers of ten that are exact.
+pub(super) const POWERS: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
 /// An integer: an optional sign and digits. `None` if it is not one or does not fit into 64 bits.
 pub fn parse_int(text: &[u8]) -> Option<i64> {
     let (negative, digits) = sign(text);
@@ -54,7 +63,6 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
 /// (Clinger, "How to read floating point numbers accurately", 1990). `None` says nothing about the text.
 #[inline]
 fn short_float(text: &[u8]) -> Option<f64> {
-    const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.is_empty() || digits.len() > 16 {
         return None;
@@ -90,10 +98,6 @@ fn short_float(text: &[u8]) -> Option<f64> {
 /// since texts of changing lengths make a loop's end hard to foresee.
 #[inline]
 fn eight(text: &[u8]) -> Option<(u64, usize)> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const ZEROS: u64 = ONES * b'0' as u64;
-    const HIGH_HALVES: u64 = ONES * 0xF0;
-    const PAIRS: u64 = 0x0000_00FF_0000_00FF;
     let (4..=8, Some(first), Some(last)) = (text.len(), text.first_chunk(), text.last_chunk()) else { return None };
     let (first, last) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
     // The text's end at the last byte, with zeros before its start: where the halves meet, both hold the same.
@@ -126,13 +130,15 @@ fn long_float(text: &[u8]) -> Option<f64> {
 }
 
 /// `true` or `false` in any case.
+#[inline]
 pub fn parse_bool(text: &[u8]) -> Option<bool> {
-    if text.eq_ignore_ascii_case(b"true") {
-        Some(true)
-    } else if text.eq_ignore_ascii_case(b"false") {
-        Some(false)
-    } else {
-        None
+    // Letters in upper case differ from others in one bit, and with it no other byte becomes a letter of these.
+    const LOWER: u32 = 0x2020_2020;
+    let small = u32::from_le_bytes(*text.first_chunk()?) | LOWER;
+    match text.len() {
+        4 if small == u32::from_le_bytes(*b"true") => Some(true),
+        5 if small == u32::from_le_bytes(*b"fals") && text[4] | 0x20 == b'e' => Some(false),
+        _ => None,
     }
 }
 
@@ -213,6 +219,27 @@ mod tests {
         assert_eq!(parse_decimal(b"100", 4, 2), None);
         assert_eq!(parse_decimal(b".", 4, 2), None);
         assert_eq!(parse_decimal(b"1e5", 12, 2), None);
+    }
+
+    #[test]
+    fn booleans() {
+        for (text, value) in [("true", true), ("True", true), ("TRUE", true), ("false", false), ("fAlSE", false)] {
+            assert_eq!(parse_bool(text.as_bytes()), Some(value), "{text}");
+        }
+        for text in ["", "t", "yes", "1", "truee", "fals", "falsf", "true ", "\u{14}rue", "tru\u{5}"] {
+            assert_eq!(parse_bool(text.as_bytes()), None, "{text}");
+        }
+        // Of all bytes in each place, only the letter in both cases fits.
+        for word in [&b"true"[..], b"false"] {
+            for place in 0..word.len() {
+                for byte in 0..=u8::MAX {
+                    let mut text = word.to_vec();
+                    text[place] = byte;
+                    let same = text.eq_ignore_ascii_case(word);
+                    assert_eq!(parse_bool(&text).is_some(), same, "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub fn ordered(
                     slot = Some(filled);
                     queue.blocking_send(waiting).map_err(|_| cancelled())
                 };
-                let block = match unpanicked(|| reader.next(&mut announce)) {
+                let block = match unpanicked(|| reader.next(&mut index, &mut announce)) {
                     Ok(Some(block)) => block,
                     Ok(None) => return,
                     Err(error) => {
@@ -170,7 +170,7 @@ pub fn shared(
         let mut index = Index::default();
         // Who listens to this stream no more needs none of its rows; the other streams read on.
         while !sender.is_closed() {
-            let parsed = match unpanicked(|| reader.next(|| Ok(()))) {
+            let parsed = match unpanicked(|| reader.next(&mut index, || Ok(()))) {
                 Ok(Some(block)) => unpanicked(|| parser.parse(&block, &mut index)),
                 Ok(None) => return,
                 Err(error) => Err(error),

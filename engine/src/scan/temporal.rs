@@ -1,5 +1,7 @@
 //! Dates and timestamps from text: ISO 8601 as written by the usual tools.
 
+use std::cell::Cell;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -8,6 +10,45 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text else { return None };
     let year = pair(y0, y1)? * 100 + pair(y2, y3)?;
     days(year, pair(m0, m1)?, pair(d0, d1)?)
+}
+
+/// Reads timestamps that mostly fall on the day of the one before, as in files that were written as time went by.
+#[derive(Debug, Default)]
+pub(super) struct Timestamps {
+    /// A day as it was written, and its number.
+    day: Cell<([u8; 10], i32)>,
+}
+
+impl Timestamps {
+    /// As [`parse_timestamp`] of a text of its usual length, without a fraction or an offset; `None` says nothing of others.
+    #[inline]
+    pub(super) fn usual(&self, text: &[u8]) -> Option<i64> {
+        let text: &[u8; 19] = text.try_into().ok()?;
+        let (date, [b'T' | b't' | b' ', rest @ ..]) = text.split_first_chunk::<10>()? else { return None };
+        let (known, number) = self.day.get();
+        let day = if known == *date {
+            number
+        } else {
+            let number = parse_date(date)?;
+            self.day.set((*date, number));
+            number
+        };
+        let seconds = i64::from(day) * SECONDS_PER_DAY + seconds(u64::from_le_bytes(*rest.first_chunk()?))?;
+        Some(seconds * MICROS_PER_SECOND)
+    }
+}
+
+/// The seconds since midnight of `HH:MM:SS`, all bytes at once.
+#[inline]
+fn seconds(text: u64) -> Option<i64> {
+    const COLONS: u64 = 0x0000_FF00_00FF_0000;
+    let digits = text ^ u64::from_le_bytes(*b"00:00:00");
+    let fit = (digits | digits.wrapping_add(0x0606_0006_0600_0606)) & 0xF0F0_F0F0_F0F0_F0F0 == 0;
+    let pairs = (digits.wrapping_mul(10)).wrapping_add(digits >> 8);
+    let (hour, minute, second) = (pairs & 0xFF, pairs >> 24 & 0xFF, pairs >> 48 & 0xFF);
+    let fit = fit && digits & COLONS == 0 && hour < 24 && minute < 60 && second < 60;
+    #[expect(clippy::cast_possible_wrap, reason = "less than a day")]
+    fit.then_some((hour * 3600 + minute * 60 + second) as i64)
 }
 
 /// A timestamp: microseconds since 1970-01-01 as written, and the offset from UTC in seconds if one is written.
@@ -148,6 +189,25 @@ mod tests {
         assert_eq!(parse_timestamp(b"1970-01-01T00:00:00-08"), Some((0, Some(-28_800))));
         for text in ["1970-01-01", "1970-01-01T24:00:00", "1970-01-01T00:00:00.1234567", "1970-01-01T00:00:00 CET"] {
             assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn usual_timestamps_are_read_as_others_are(
+            texts in proptest::collection::vec(
+                "202[0-4]-(0[1-3]|[0-9]{2})-(01|[0-3][0-9])[Tt ]([01][0-9]|[0-9/:]{2}):[0-6][0-9]:([0-5][0-9]|[0-9:;]{2})",
+                1..20,
+            ),
+        ) {
+            let usual = Timestamps::default();
+            for text in texts {
+                // The same day twice, by the way.
+                for _ in 0..2 {
+                    let expected = parse_timestamp(text.as_bytes()).map(|(micros, _)| micros);
+                    proptest::prop_assert_eq!(usual.usual(text.as_bytes()), expected, "{}", text);
+                }
+            }
         }
     }
 }

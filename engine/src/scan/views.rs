@@ -41,12 +41,24 @@ impl<'a> Views<'a> {
         self.nulls.append_null();
     }
 
-    /// Adds a text of the block, at this offset. It must be UTF-8.
+    /// Adds the text of the block between two offsets. It must be UTF-8.
     #[inline]
-    pub(super) fn point(&mut self, text: &[u8], offset: u32) {
-        debug_assert_eq!(&self.block[offset as usize..][..text.len()], text);
-        self.points |= text.len() > INLINE;
-        self.made.push(make_view(text, 0, offset));
+    pub(super) fn point(&mut self, start: u32, end: u32) {
+        let (length, from) = (end - start, start as usize);
+        let view = match self.block.get(from..).and_then(<[u8]>::first_chunk) {
+            // A view is the length, then a short text, else its first four bytes, the buffer's number and the offset.
+            Some(bytes) => {
+                let bytes = u128::from_le_bytes(*bytes);
+                if length as usize > INLINE {
+                    u128::from(length) | (bytes & 0xFFFF_FFFF) << 32 | u128::from(start) << 96
+                } else {
+                    u128::from(length) | (bytes & ((1 << (8 * length)) - 1)) << 32
+                }
+            }
+            None => make_view(&self.block[from..end as usize], 0, start),
+        };
+        self.points |= length as usize > INLINE;
+        self.made.push(view);
         self.nulls.append_non_null();
     }
 

@@ -169,7 +169,7 @@ fn scan(text: &[u8], dialect: &Dialect, width: usize, kind: &DataType, piece: us
     let work = || {
         let mut index = Index::default();
         let mut parsed: Vec<(u64, Parsed)> = Vec::new();
-        while let Some(block) = reader.next(|| Ok(())).unwrap() {
+        while let Some(block) = reader.next(&mut index, || Ok(())).unwrap() {
             parsed.push((block.offset, parser.parse(&block, &mut index).unwrap()));
         }
         parsed

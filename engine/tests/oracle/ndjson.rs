@@ -38,7 +38,7 @@ pub fn scan(text: &[u8], piece: usize) -> Read {
     let reader = BlockReader::of_text(Bytes::copy_from_slice(text), Separators::lines(), piece);
     let mut read = Read::default();
     let mut index = Index::default();
-    while let Some(block) = reader.next(|| Ok(())).unwrap() {
+    while let Some(block) = reader.next(&mut index, || Ok(())).unwrap() {
         let parsed = parser.parse(&block, &mut index).unwrap();
         for batch in &parsed.batches {
             read.rows.extend((0..batch.num_rows()).map(|row| self::row(batch, row)));

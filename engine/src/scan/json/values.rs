@@ -162,7 +162,7 @@ impl Reader {
                     }
                 },
                 // Lines that are not UTF-8 do not come here.
-                _ if source.shared => views.point(span.bytes(source.data), span.start),
+                _ if source.shared => views.point(span.start, span.end),
                 _ => views.copy(span.bytes(source.data)),
             }
         }
