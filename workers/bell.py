@@ -33,6 +33,11 @@ class _Listener(Worker):
         self._room = room
         super().__init__(functions, max_jobs=most, **options)
 
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Take rings; the job of each was committed before `heard_at`, in seconds of the loop's clock."""
+        self.ctx["heard_at"] = asyncio.get_running_loop().time()
+        await super().start_jobs(job_ids)
+
     @property
     def max_jobs(self) -> int:
         """Rings that may be in the hand at once."""
@@ -109,9 +114,9 @@ async def listen_for_jobs(settings: Settings, slots: Slots, queue: Queue) -> Non
     first. Then it gets a slot that becomes free, without another ring.
     """
 
-    async def run_job(_ctx: dict[str, Any], job_id: str, attempt: int) -> None:
+    async def run_job(ctx: dict[str, Any], job_id: str, attempt: int) -> None:
         try:
-            taken = await slots.offer()
+            taken = await slots.offer(ctx["heard_at"])
         except ServiceUnavailable as error:
             log.warning("claim_failed", job_id=job_id, error=str(error))
             return

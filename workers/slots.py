@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Literal
 from uuid import UUID
 
@@ -44,6 +45,8 @@ class Slots:
         # an administrator's wish; unlike a stop it can be taken back
         self.paused = False
         self._claims: set[asyncio.Task[Assignment | None]] = set()
+        # when the newest look at the queue that found nothing began
+        self._nothing_at = -inf
 
     @property
     def free(self) -> int:
@@ -60,8 +63,14 @@ class Slots:
         """Jobs whose attempts are in progress."""
         return list(self._jobs.values())
 
-    async def offer(self) -> Taken:
-        """Claim the job whose turn it is, if a slot is free."""
+    async def offer(self, heard_at: float = inf) -> Taken:
+        """Claim the job whose turn it is, if a slot is free.
+
+        `heard_at`: when the bell was heard, by the loop's clock. A full queue is worked off by the slots themselves,
+        and the rings of its jobs stay behind by the hundred: one look that finds nothing answers all heard before it.
+        """
+        if self._nothing_at > heard_at:
+            return "nothing"
         if self.free == 0:
             return "full"
         self._free -= 1  # before the first await: two bells never share a slot
@@ -85,9 +94,12 @@ class Slots:
     async def _claim(self) -> Assignment | None:
         """Claim a job that fits into the memory that is free, and take that memory for it."""
         async with self._claiming:
+            began = asyncio.get_running_loop().time()
             work = await self._leases.claim(self._worker_id, room=self.memory.room)
             if work is not None:
                 self.memory.take(work.memory_limit)
+            else:
+                self._nothing_at = began
             return work
 
     def _ended(self, task: asyncio.Task[None]) -> None:

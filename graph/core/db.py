@@ -31,6 +31,7 @@ SYSTEM_ROLE: Final = "karyaksham_system"
 WORKSPACE_SETTING: Final = "karyaksham.workspace_id"
 
 _TURN_SECONDS: Final = 10
+_BULK_SECONDS: Final = 30
 # An answer that has not come this long after the server should have given up will not come any more.
 _SILENCE_SECONDS: Final = 2
 # A connection that does not begin within this is given up; several of them, and PostgreSQL is away.
@@ -129,6 +130,17 @@ def _enter(session: Session, statement: str) -> None:
         raise _StaleConnection
 
 
+async def _turn(turns: asyncio.Semaphore, seconds: float) -> None:
+    """Take a turn, which the caller gives back; `ServiceUnavailable` when none comes in time."""
+    if not turns.locked():
+        await turns.acquire()
+        return
+    try:
+        await asyncio.wait_for(turns.acquire(), seconds)
+    except TimeoutError as error:
+        raise ServiceUnavailable("PostgreSQL") from error
+
+
 async def _discard(session: AsyncSession) -> None:
     """Close a session's connection for good: a statement that was cancelled may have been carried out all the same.
 
@@ -154,6 +166,7 @@ class Database:
     ) -> None:
         self._connections = pool_size + max_overflow
         self._turns = asyncio.Semaphore(self._connections)
+        self._bulk = asyncio.Semaphore(max(self._connections // 2, 1))
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -198,6 +211,19 @@ class Database:
         return self._transaction(_ENTER_SYSTEM)
 
     @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[None]:
+        """Wait, in order of arrival, to be one of the few that work in bulk: half of the connections at most.
+
+        For what people send by the hundred (orders of jobs): whoever looks at something meanwhile shares this process
+        and PostgreSQL with a few of them, not with all. `ServiceUnavailable` when no turn comes.
+        """
+        await _turn(self._bulk, _BULK_SECONDS)
+        try:
+            yield
+        finally:
+            self._bulk.release()
+
+    @asynccontextmanager
     async def _transaction(self, enter: str) -> AsyncIterator[AsyncSession]:
         await self._take_turn()
         try:
@@ -231,13 +257,7 @@ class Database:
 
     async def _take_turn(self) -> None:
         """Wait for a connection in order of arrival: the pool itself lets late comers overtake (p99 of 0.8 s)."""
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
-        try:
-            await asyncio.wait_for(self._turns.acquire(), _TURN_SECONDS)
-        except TimeoutError as error:
-            raise ServiceUnavailable("PostgreSQL") from error
+        await _turn(self._turns, _TURN_SECONDS)
 
     async def _begin(self, enter: str) -> AsyncSession:
         """Enter a transaction; pooled connections that died meanwhile are replaced: nothing was done on them."""

@@ -18,6 +18,7 @@ import redis.asyncio
 import structlog
 
 from graph.core.redis import REDIS_ERRORS, connection_options
+from graph.core.remember import Shared
 from graph.core.settings import Settings
 
 RESYNC: Final[dict[str, Any]] = {"resync": True}
@@ -25,6 +26,8 @@ REVOKED_CHANNEL: Final = "karyaksham:revoked"
 _QUEUE_SIZE = 1000
 # a silent connection is asked for a sign of life after this, and given up after it once more
 _PING_SECONDS = 10.0
+# what a thousand subscribers look at after one notice is read once
+_LOOK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +91,7 @@ class Events:
         self._live: set[str] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.looks = Shared(_LOOK_SECONDS)
 
     async def publish(self, channel: str, message: dict[str, Any]) -> bool:
         """Publish any JSON message; False when Redis is down."""

@@ -9,6 +9,8 @@ from uuid import UUID
 import orjson
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+from arq.jobs import serialize_job
 
 from graph.core.redis import REDIS_ERRORS, connect_arq
 from graph.core.settings import Settings
@@ -17,6 +19,8 @@ QUEUE_NAME: Final = "karyaksham:jobs"
 # a queue of their own: short tasks (inspection) never wait behind workers whose slots are full of long jobs
 TASKS_QUEUE_NAME: Final = "karyaksham:tasks"
 RUN_JOB: Final = "run_job"
+# a ring that nobody heard for so long is forgotten; the sweeper knows the job
+_RING_MS: Final = 86_400_000
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +45,17 @@ class Queue:
         )
 
     async def ring(self, job_id: UUID, attempt: int) -> bool:
-        """Enqueue one attempt of a job, at most once; False when Redis is down: the sweeper rings again."""
+        """Enqueue one attempt of a job, at most once; False when Redis is down: the sweeper rings again.
+
+        What arq's `enqueue_job` does in four round trips, in one: a ring that is there already stays as it is.
+        """
+        name, now = f"{job_id}:{attempt}", int(time.time() * 1000)
+        ring = serialize_job(RUN_JOB, (str(job_id), attempt), {}, None, now, serializer=serialize)
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.set(job_key_prefix + name, ring, px=_RING_MS, nx=True)
+        pipe.zadd(QUEUE_NAME, {name: now}, nx=True)
         try:
-            await self.redis.enqueue_job(RUN_JOB, str(job_id), attempt, _job_id=f"{job_id}:{attempt}")
+            await pipe.execute()
         except REDIS_ERRORS as error:
             log.warning("queue_ring_failed", job_id=str(job_id), attempt=attempt, error=str(error))
             return False

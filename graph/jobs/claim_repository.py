@@ -20,11 +20,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, TextClause, Uuid, func, literal_column, text, update
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Interval,
+    Select,
+    Text,
+    TextClause,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from graph.jobs import history_repository as history
 from graph.models import Job
@@ -44,7 +59,7 @@ RECURSIVE queued(workspace_id) AS (
             ORDER BY later.workspace_id LIMIT 1)
     FROM queued WHERE queued.workspace_id IS NOT NULL
 )"""
-_NAMED: Final = "queued(workspace_id) AS (SELECT workspace_id FROM jobs WHERE id = :job_id)"
+_NAMED: Final = "queued(workspace_id) AS (SELECT workspace_id FROM jobs WHERE id = :wanted)"
 
 _CHOOSE: Final = """
 WITH {queued},
@@ -101,13 +116,9 @@ _SLOT: Final = """(
 
 
 def _choose(*, named: bool) -> TextClause:
-    queued, only = (_NAMED, "AND waiting.id = :job_id") if named else (_QUEUED, "")
+    queued, only = (_NAMED, "AND waiting.id = :wanted") if named else (_QUEUED, "")
     statement = _CHOOSE.format(queued=queued, only=only, free=_FREE, heads=HEADS, overtaken=OVERTAKEN_SECONDS)
     return text(statement)
-
-
-_ANY: Final = _choose(named=False)
-_ONE: Final = _choose(named=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +143,23 @@ async def claim(
         "memory": room.default,
         "memory_free": room.free,
         "memory_total": room.total,
+        "worker": worker_id,
+        "lease": lease,
+        **history.event_values({"worker": worker_id}),
+        **history.attempt_values(),
     }
-    statement = _ANY
     if job_id is not None:
-        statement, values["job_id"] = _ONE, job_id
-    chosen = statement.bindparams(**values).columns(id=Uuid(), workspace_id=Uuid(), most=Integer()).cte("chosen")
+        values["wanted"] = job_id
+    return (await session.scalars(_claim(named=job_id is not None), values)).one_or_none()
+
+
+@cache
+def _claim(*, named: bool) -> Select[Job]:
+    """Build the statement, once."""
+    types: dict[str, TypeEngine[Any]] = {name: BigInteger() for name in ("memory", "memory_free", "memory_total")}
+    types |= {"most": Integer()} | ({"wanted": Uuid()} if named else {})
+    statement = _choose(named=named).bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
+    chosen = statement.columns(id=Uuid(), workspace_id=Uuid(), most=Integer()).cte("chosen")
     now = func.clock_timestamp()
     job = (
         update(Job)
@@ -145,8 +168,8 @@ async def claim(
             status="RUNNING",
             attempt=Job.attempt + 1,
             lease_token=Job.lease_token + 1,
-            lease_until=now + lease,
-            worker_id=worker_id,
+            lease_until=now + bindparam("lease", type_=Interval()),
+            worker_id=bindparam("worker", type_=Text()),
             workspace_slot=literal_column(_SLOT, Integer()),
             started_at=func.coalesce(Job.started_at, now),
             progress=None,
@@ -156,10 +179,6 @@ async def claim(
         .returning(Job)
         .cte("job")
     )
-    done = history.with_history(
-        job,
-        history.attempt_of(job),
-        history.event_of(job, "claimed", {"worker": worker_id}),
-        history.start_of_attempt(job),
+    return history.with_history(
+        job, history.attempt_of(job), history.event_of(job, "claimed"), history.start_of_attempt(job)
     )
-    return (await session.scalars(done)).one_or_none()

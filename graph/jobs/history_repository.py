@@ -2,6 +2,10 @@
 
 Each is one PostgreSQL statement: the change as a CTE, and an INSERT for each part of the history that reads from it.
 When the change touches no row (the job was taken, fenced off, known already), nothing is written at all.
+
+Building such a statement takes longer than PostgreSQL takes to run it, so each is built once: what differs from call to
+call are parameters, new ids among them (`…_values`). No parameter has the name of a column: SQLAlchemy would set that
+column too, in each of the statements.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    bindparam,
     cast,
     func,
     insert,
@@ -34,47 +39,63 @@ LogLine = tuple[str, str, dict[str, Any] | None]
 MESSAGE_MAX = 2000
 
 
-def _json(value: dict[str, Any] | None) -> Any:
-    return literal(value, JSONB(none_as_null=True))
+def _id(name: str) -> Any:
+    return bindparam(name, type_=Uuid())
 
 
-def _id() -> Any:
-    return literal(uuid7(), Uuid())
+def _json(name: str) -> Any:
+    return bindparam(name, type_=JSONB(none_as_null=True))
 
 
-def event_of(job: CTE, kind: str, data: dict[str, Any] | None = None) -> CTE:
-    """Record the change at the job's new sequence number."""
+def event_of(job: CTE, kind: str) -> CTE:
+    """Record the change at the job's new sequence number, `event_values`."""
     row = select(
-        _id(),
+        _id("event_id"),
         job.c.workspace_id,
         job.c.id,
         job.c.sequence,
         literal(kind, Text()),
         job.c.status,
         job.c.attempt,
-        _json(data),
+        _json("event_data"),
     )
     columns = ["id", "workspace_id", "job_id", "sequence", "kind", "status", "attempt", "data"]
     return insert(JobEvent).from_select(columns, row).cte("event")
 
 
-def logs_of(job: CTE, lines: Sequence[LogLine]) -> CTE:
-    """Append lines; the change has raised the job's `log_sequence` by as many."""
+def event_values(data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the parameters of `event_of`; `data` goes with the event."""
+    return {"event_id": uuid7(), "event_data": data}
+
+
+def logs_of(job: CTE, count: int) -> CTE:
+    """Append so many lines, `log_values`; the change has raised the job's `log_sequence` by as many."""
     rows = [
         select(
-            _id(),
+            _id(f"line_{number}"),
             job.c.workspace_id,
             job.c.id,
-            (job.c.log_sequence - (len(lines) - number)),
+            (job.c.log_sequence - (count - number)),
             job.c.attempt,
-            literal(level, Text()),
-            literal(message[:MESSAGE_MAX], Text()),
-            _json(fields),
+            bindparam(f"level_{number}", type_=Text()),
+            bindparam(f"message_{number}", type_=Text()),
+            _json(f"fields_{number}"),
         )
-        for number, (level, message, fields) in enumerate(lines, 1)
+        for number in range(1, count + 1)
     ]
     columns = ["id", "workspace_id", "job_id", "sequence", "attempt", "level", "message", "fields"]
     return insert(JobLog).from_select(columns, union_all(*rows)).cte("logs")
+
+
+def log_values(lines: Sequence[LogLine]) -> dict[str, Any]:
+    """Return the parameters of `logs_of`."""
+    values: dict[str, Any] = {}
+    for number, (level, message, fields) in enumerate(lines, 1):
+        values[f"line_{number}"] = uuid7()
+        values[f"level_{number}"] = level
+        values[f"message_{number}"] = message[:MESSAGE_MAX]
+        values[f"fields_{number}"] = fields
+    return values
 
 
 def attempt_of(job: CTE) -> CTE:
@@ -92,7 +113,7 @@ def attempt_of(job: CTE) -> CTE:
     ):
         text = text.concat(part)
     row = select(
-        _id(),
+        _id("attempt_id"),
         job.c.workspace_id,
         job.c.id,
         job.c.attempt,
@@ -123,7 +144,7 @@ def with_history(job: CTE, *history: CTE) -> Select[Job]:
 def start_of_attempt(job: CTE) -> CTE:
     """Append the line that says which attempt of how many began."""
     row = select(
-        _id(),
+        _id("start_id"),
         job.c.workspace_id,
         job.c.id,
         job.c.log_sequence,
@@ -134,3 +155,8 @@ def start_of_attempt(job: CTE) -> CTE:
     )
     columns = ["id", "workspace_id", "job_id", "sequence", "attempt", "level", "message", "fields"]
     return insert(JobLog).from_select(columns, row).cte("logs")
+
+
+def attempt_values() -> dict[str, Any]:
+    """Return the parameters of `attempt_of` and `start_of_attempt`."""
+    return {"attempt_id": uuid7(), "start_id": uuid7()}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, Uuid, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.jobs import history_repository as history
@@ -77,27 +78,45 @@ async def publish(
     lines: Sequence[LogLine],
 ) -> Job | None:
     """End the job with this result if the token is the newest and nobody asked for cancel; writes its history too."""
+    values = {
+        "held_job": job_id,
+        "held_token": token,
+        "new_result": result,
+        "new_progress": progress,
+        **history.event_values({"rows": result["rows"], "sizeBytes": result["sizeBytes"]}),
+        **history.log_values(lines),
+    }
+    return (await session.scalars(_publish(len(lines)), values)).one_or_none()
+
+
+@lru_cache(maxsize=32)
+def _publish(lines: int) -> Select[Job]:
+    """Build the statement for so many lines of log, once."""
     job = (
         update(Job)
-        .where(_held(job_id, token), Job.cancel_requested_at.is_(None))
+        .where(
+            Job.id == bindparam("held_job", type_=Uuid()),
+            Job.status == "RUNNING",
+            Job.lease_token == bindparam("held_token", type_=BigInteger()),
+            Job.cancel_requested_at.is_(None),
+        )
         .values(
             status="SUCCEEDED",
-            result=result,
-            progress=progress,
+            result=bindparam("new_result", type_=Job.result.type),
+            progress=bindparam("new_progress", type_=Job.progress.type),
             error=None,
             lease_until=None,
             finished_at=NOW,
             sequence=Job.sequence + 1,
-            log_sequence=Job.log_sequence + len(lines),
+            log_sequence=Job.log_sequence + lines,
         )
         .returning(Job)
         .cte("job")
     )
-    data = {"rows": result["rows"], "sizeBytes": result["sizeBytes"]}
-    parts = [history.end_of_attempt(job, "SUCCEEDED"), history.event_of(job, "published", data)]
+    parts = [history.end_of_attempt(job, "SUCCEEDED"), history.event_of(job, "published")]
     if lines:
         parts.append(history.logs_of(job, lines))
-    return (await session.scalars(history.with_history(job, *parts))).one_or_none()
+    return history.with_history(job, *parts)
 
 
 async def published(session: AsyncSession, job_id: UUID, token: int) -> Job | None:

@@ -130,11 +130,12 @@ class JobService:
         check_order(order)
         check_wishes(order, self._settings)
         await check_memory(order, self._queue)
-        with span("job.create"):
-            async with self._db.tenant(workspace_id) as session:
-                job, created = await self.create(session, workspace_id, user_id, order)
-            if created or job.status == "PENDING":
-                await self.ring(job)
+        async with self._db.bulk():
+            with span("job.create"):
+                async with self._db.tenant(workspace_id) as session:
+                    job, created = await self.create(session, workspace_id, user_id, order)
+                if created or job.status == "PENDING":
+                    await self.ring(job)
         return job
 
     async def ring(self, job: Job) -> None:

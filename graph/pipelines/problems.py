@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from graph.core.errors import DomainError
+from graph.core.remember import Remembered
 from graph.pipelines.checker import Checker
 
 # Columns by input name; None where the specification itself says how the bytes are read.
@@ -16,6 +18,9 @@ Schemas = Mapping[str, list[dict[str, Any]] | None]
 
 CHECKER: Final = Checker()
 """The one of this process; the application ends it."""
+
+# Digests of what was found without a problem: a pipeline that is run again and again is planned once.
+_VALID: Final[Remembered[bytes, bool]] = Remembered(3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,13 @@ async def find_problems(spec: dict[str, Any], schemas: Schemas | None = None) ->
     """
     # one unknown table makes every column behind it unknown: the run itself will tell
     known = schemas if schemas is not None and None not in schemas.values() else None
-    found = await CHECKER.problems(orjson.dumps(spec), None if known is None else orjson.dumps(known))
+    question = (orjson.dumps(spec), b"" if known is None else orjson.dumps(known))
+    digest = hashlib.blake2b(b"\0".join(question), digest_size=32).digest()
+    if _VALID.get(digest):
+        return []
+    found = await CHECKER.problems(question[0], question[1] or None)
+    if not found:
+        _VALID.put(digest, True)
     return [SpecProblem(item["path"], item["code"], item["message"], item.get("hint")) for item in found]
 
 

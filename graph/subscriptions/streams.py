@@ -3,6 +3,10 @@
 Each subscribes first, then reads the snapshot, then drops what is older than what it has sent: so no change is missed
 and none comes twice, and the last state always comes. A notice on Redis only says "look again"; when Redis is away the
 streams look by themselves. No database session is held while waiting.
+
+However many follow the same thing, one read per process answers them all (`Events.looks`). Its key says of which
+sequence number the notice spoke, so it began after that was committed. A look without a notice may be shared with one
+that is a second old: the next one comes all the same.
 """
 
 from __future__ import annotations
@@ -50,9 +54,14 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(0.5)
 
 
-def _is_news(notices: list[dict[str, Any]], seen: int) -> bool:
-    """Tell whether a notice speaks of something newer than `seen`; a resync or silence may."""
-    return not notices or any(int(notice.get("sequence", seen + 1)) > seen for notice in notices)
+def _newest(notices: list[dict[str, Any]], seen: int) -> int | None:
+    """Return the newest sequence number that notices speak of, None when they may speak of any: resync or silence.
+
+    `seen` when there is nothing new.
+    """
+    if not notices or any("sequence" not in notice for notice in notices):
+        return None
+    return max(seen, *(int(notice["sequence"]) for notice in notices))
 
 
 async def job_updates(jobs: JobService, events: Events, workspace_id: UUID, job_id: UUID) -> AsyncIterator[Job]:
@@ -63,9 +72,11 @@ async def job_updates(jobs: JobService, events: Events, workspace_id: UUID, job_
             raise NotFound.of("job")
         yield job
         while job.status not in TERMINAL:
-            if not _is_news(await _next(messages), job.sequence):
+            newest = _newest(await _next(messages), job.sequence)
+            if newest == job.sequence:
                 continue
-            newer = await _patiently(lambda: jobs.get(workspace_id, job_id))
+            question = (workspace_id, job_id, newest)
+            newer = await _patiently(partial(events.looks.get, question, partial(jobs.get, workspace_id, job_id)))
             if newer is None:
                 return
             if newer.sequence > job.sequence:
@@ -83,17 +94,18 @@ async def workspace_changes(jobs: JobService, events: Events, workspace_id: UUID
         while True:
             notices = await _next(messages)
             if notices and all("job" in notice for notice in notices):
-                wanted = {
-                    job_id
-                    for job_id, sequence in ((UUID(notice["job"]), int(notice["sequence"])) for notice in notices)
-                    if sequence > seen.get(job_id, -1)
-                }
+                told = sorted((UUID(notice["job"]), int(notice["sequence"])) for notice in notices)
+                news = {job_id: sequence for job_id, sequence in told if sequence > seen.get(job_id, -1)}
+                wanted, question = set(news), frozenset(news.items())
             else:
                 # notices were lost: whatever has started meanwhile, and whatever was under way, ended or not
-                wanted = set(seen) | {job.id for job in await _patiently(lambda: jobs.unfinished(workspace_id))}
+                look = partial(events.looks.get, (workspace_id, "unfinished"), partial(jobs.unfinished, workspace_id))
+                wanted = set(seen) | {job.id for job in await _patiently(look)}
+                question = frozenset((job_id, -1) for job_id in wanted)
             if not wanted:
                 continue
-            found = await _patiently(partial(jobs.get_many, workspace_id, wanted))
+            read = partial(jobs.get_many, workspace_id, wanted)
+            found = await _patiently(partial(events.looks.get, (workspace_id, question), read))
             for job in sorted(found.values(), key=lambda row: row.id):
                 if job.sequence <= seen.get(job.id, -1):
                     continue

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import OrderedDict
-from collections.abc import Hashable
 from datetime import timedelta
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import structlog
@@ -21,6 +19,7 @@ from graph.core.db import Database
 from graph.core.errors import NotAuthenticated, NotFound, ServiceUnavailable
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import parse_id
+from graph.core.remember import Remembered
 from graph.core.security import API_TOKEN_PREFIX, AccessTokens, token_digest
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer, WorkspaceRole
@@ -34,33 +33,6 @@ _ALL_SCOPES: Final = frozenset({"read", "write"})
 
 log = structlog.get_logger(__name__)
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class _Remembered(Generic[K, V]):
-    """A small cache whose entries live a fixed time."""
-
-    def __init__(self, seconds: float, size: int = 5000) -> None:
-        self._seconds = seconds
-        self._size = size
-        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        entry = self._entries.get(key)
-        if entry is None or entry[0] < time.monotonic():
-            return None
-        return entry[1]
-
-    def put(self, key: K, value: V) -> None:
-        self._entries[key] = (time.monotonic() + self._seconds, value)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
-
-    def clear(self) -> None:
-        self._entries.clear()
-
 
 class Authenticator:
     """Knows who a request comes from. Started and stopped with the application."""
@@ -70,9 +42,9 @@ class Authenticator:
         self._db = db
         self._events = events
         self._tokens = tokens
-        self._api_tokens: _Remembered[bytes, Viewer] = _Remembered(_API_TOKEN_SECONDS)
-        self._touched: _Remembered[UUID, bool] = _Remembered(_TOUCH_SECONDS)
-        self._roles: _Remembered[tuple[UUID, UUID], str] = _Remembered(_ROLE_SECONDS)
+        self._api_tokens: Remembered[bytes, Viewer] = Remembered(_API_TOKEN_SECONDS)
+        self._touched: Remembered[UUID, bool] = Remembered(_TOUCH_SECONDS)
+        self._roles: Remembered[tuple[UUID, UUID], str] = Remembered(_ROLE_SECONDS)
         self._revoked: set[UUID] = set()
         self._revocation = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []

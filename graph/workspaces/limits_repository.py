@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ScalarSelect, func, select
+from sqlalchemy import BigInteger, ScalarSelect, Select, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.errors import NotFound
@@ -37,6 +38,17 @@ async def lock(session: AsyncSession, workspace_id: UUID) -> None:
 
 async def usage(session: AsyncSession, workspace_id: UUID) -> tuple[Workspace, Usage]:
     """Return the workspace and what it does, in one round trip; each part by an index. `NotFound` without one."""
+    values = {"workspace": workspace_id}
+    row = (await session.execute(_usage(), values, execution_options={"populate_existing": True})).one_or_none()
+    if row is None:
+        raise NotFound.of("workspace", path=[])
+    return row[0], Usage(running_jobs=int(row[1]), unfinished_jobs=int(row[2]), storage_bytes=int(row[3]))
+
+
+@cache
+def _usage() -> Select[Workspace, int, int, int]:
+    """Build the statement, once."""
+    workspace_id = bindparam("workspace", type_=Uuid())
 
     def jobs(*statuses: str) -> ScalarSelect[int]:
         counted = select(func.count()).select_from(Job)
@@ -55,10 +67,6 @@ async def usage(session: AsyncSession, workspace_id: UUID) -> tuple[Workspace, U
         Upload.workspace_id == workspace_id, Upload.status == "ACTIVE"
     )
     stored = datasets.scalar_subquery() + results.scalar_subquery() + uploads.scalar_subquery()
-    query = select(Workspace, jobs("RUNNING"), jobs("PENDING", "RUNNING"), stored.cast(BigInteger)).where(
+    return select(Workspace, jobs("RUNNING"), jobs("PENDING", "RUNNING"), stored.cast(BigInteger)).where(
         Workspace.id == workspace_id
     )
-    row = (await session.execute(query.execution_options(populate_existing=True))).one_or_none()
-    if row is None:
-        raise NotFound.of("workspace", path=[])
-    return row[0], Usage(running_jobs=int(row[1]), unfinished_jobs=int(row[2]), storage_bytes=int(row[3]))

@@ -1,8 +1,8 @@
 """`python -m tests.bench [PART …]`: measures the service, prints the figures and writes them to RESULTS.md here.
 
-Parts of the service: start, metadata, jobs, many, claims, large. Parts of the engine: peers, s3, cancel, on the peers'
-data, which is made at first; `peers:W1,W3` are some workloads only. `--orders FILE` is a CSV like that of the peers'
-benchmark, which `large` needs, and which s3 and cancel then use.
+Parts of the service: start, metadata, jobs, many, claims, cancel-job, subscribers, recovery, large. Parts of the
+engine: peers, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
+`--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.bench import cancel, load, queueing, s3
+from tests.bench import cancel, live, load, queueing, s3
+from tests.bench.load import resident_mb
 from tests.bench.peers import run as peers
 from tests.bench.watch import run_jobs
+from tests.faults.suite import Plan, Suite
 from tests.graph.http.serving import free_port
 from tests.processes import descendants
 from tests.stack import Account, Stack, clean_environment, stack_in
@@ -44,11 +46,6 @@ JOB = "query($id: ID!) { job(id: $id) { id status attempt createdAt progress { r
 JOBS = "query { jobs(first: 20) { edges { node { id status attempt createdAt } } pageInfo { hasNextPage endCursor } } }"
 CREATE = """mutation($i: CreatePipelineInput!) { createPipeline(input: $i) {
   __typename ... on CreatePipelineSuccess { pipeline { id name } } ... on Error { code message } } }"""
-
-
-def resident_mb(pid: int) -> float:
-    """The resident memory of a process in MB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def measure_metadata(running: Stack, account: Account, dataset: str, seconds: float) -> list[str]:
@@ -110,6 +107,21 @@ def measure_jobs(account: Account, dataset: str) -> list[str]:
         f"An empty job from runJob to SUCCEEDED seen by subscription, 50 in turn: p50 {took[25] * 1000:.0f} ms, "
         f"p99 {took[-1] * 1000:.0f} ms"
     ]
+
+
+def some_work(account: Account, rows: int = 1_000_000) -> str:
+    """A data set that takes a second or so to sort."""
+    lines = "".join(f"{number * 7919 % rows},name {number * 104_729 % rows}\n" for number in range(rows))
+    return account.upload(f"id,name\n{lines}", "work.csv")
+
+
+def measure_recovery() -> list[str]:
+    """Workers killed at work, one by one, with nothing else wrong: the last part of the fault suite alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Suite(Plan(seed=1, jobs=0, seconds=0, recoveries=6), Path(folder), print).run()
+    if report.problems:
+        raise RuntimeError("\n".join(report.problems))
+    return [report.lines[-1]]
 
 
 def measure_large(running: Stack, account: Account, orders: Path) -> list[str]:
@@ -194,9 +206,11 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    usual = ["start", "metadata", "jobs", "many", "claims", "large", "peers", "s3", "cancel"]
+    usual = ["start", "metadata", "jobs", "many", "claims", "cancel-job", "subscribers", "recovery"]
+    usual += ["large", "peers", "s3", "cancel"]
     parser.add_argument("parts", nargs="*", default=usual)
     parser.add_argument("--orders", type=Path, default=os.environ.get("BENCH_ORDERS"))
+    parser.add_argument("--sockets", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument(
         "--rows", type=int, default=5_000_000, help="orders of the peers' data (5 million: 1 GB of CSV)"
@@ -207,6 +221,9 @@ def main() -> None:
     of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel"}]
     options.parts = [part for part in options.parts if part not in of_engine]
     sections = measure_engine(of_engine, options)
+    if "recovery" in options.parts:
+        options.parts.remove("recovery")
+        sections["A killed worker's job"] = measure_recovery()
     if "claims" in options.parts:
         options.parts.remove("claims")
         sections["Claims"] = queueing.measure_claims()
@@ -236,6 +253,10 @@ def main() -> None:
                 sections["Empty job"] = measure_jobs(account, dataset)
             if "many" in options.parts:
                 sections["Many jobs at once"] = queueing.measure_many(account, TINY, dataset)
+            if "cancel-job" in options.parts:
+                sections["Cancelled while they run or wait"] = live.measure_cancel(account, some_work(account))
+            if "subscribers" in options.parts:
+                sections["Subscribers"] = live.measure_subscribers(running, account, dataset, options.sockets)
             if "metadata" in options.parts:
                 sections["Metadata operations"] = measure_metadata(running, account, dataset, options.seconds)
             if "large" in options.parts and options.orders:

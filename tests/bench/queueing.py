@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import tempfile
 import time
@@ -11,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlalchemy import text
 
 from graph.core.db import Database
@@ -38,21 +38,25 @@ async def submit(account: Account, spec: Mapping[str, Any], dataset: str, number
     variables = {"i": {"spec": spec, "inputs": [{"name": "input", "datasetId": dataset}]}}
     left = iter(range(number))
 
-    async def client() -> None:
-        async with httpx.AsyncClient(timeout=120, headers=account.headers) as http:
-            for _ in left:
-                body = (await http.post(account.graphql_url, json={"query": RUN_JOB, "variables": variables})).json()
-                if body["data"]["runJob"]["__typename"] != "RunJobSuccess":
-                    raise RuntimeError(str(body))
+    async def loop() -> None:
+        client = await Client(account.graphql_url, str(account.token)).open()
+        request = client.encode(RUN_JOB, variables)
+        for _ in left:
+            body = await client.send(request)
+            if b'"RunJobSuccess"' not in body:
+                raise RuntimeError(body.decode())
+        client.close()
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await asyncio.gather(*(loop() for _ in range(CLIENTS)))
 
 
 async def until_done(account: Account) -> None:
     """Wait until no job is pending or running."""
-    async with httpx.AsyncClient(timeout=120, headers=account.headers) as http:
-        while (await http.post(account.graphql_url, json={"query": UNFINISHED})).json()["data"]["jobs"]["nodes"]:
-            await asyncio.sleep(0.05)
+    client = await Client(account.graphql_url, str(account.token)).open()
+    request = client.encode(UNFINISHED, {})
+    while json.loads(await client.send(request))["data"]["jobs"]["nodes"]:
+        await asyncio.sleep(0.05)
+    client.close()
 
 
 async def watched(account: Account, work: Callable[[], Awaitable[None]]) -> list[float]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -35,88 +36,27 @@ from graph.core.ids import uuid7
 from graph.core.queue import Queue
 from graph.core.storage import Storage
 from graph.jobs import lease_repository, repository
-from graph.jobs import state as machine
+from graph.jobs.administration import AdministratorJobs
 from graph.jobs.leases import Assignment, Leases
-from graph.jobs.service import JobService
 from graph.jobs.state import JobState
 from tests.faults import check
 from tests.faults.truth import Truth
+from tests.graph.jobs.leases_model import (
+    ALLOWANCE,
+    ASKED_MEMORY,
+    JOBS,
+    LARGE,
+    LARGEST_WORKER,
+    LEASE,
+    SWEEPS,
+    TAKES,
+    Model,
+    Op,
+    timeless,
+)
 from tests.stack import Backends
 
-LEASE = timedelta(seconds=30)
-ALLOWANCE = 3
 RESULT: dict[str, Any] = {"rows": 0, "sizeBytes": 0, "format": "csv", "schema": [], "files": [], "rejects": None}
-JOBS = 2
-
-
-@dataclass(frozen=True)
-class Op:
-    """What somebody does: `job` is an index, `token` that of a claim, `flag` whether an error may be retried."""
-
-    kind: str
-    job: int = 0
-    token: int = 0
-    flag: bool = False
-
-
-@dataclass(frozen=True)
-class Model:
-    """The states of all jobs, and the answer to the last operation."""
-
-    jobs: tuple[JobState, ...]
-    answer: object = None
-
-    def after(self, op: Op, now: datetime) -> Model:
-        """What the state machine says; jitter is left out: 0."""
-        if op.kind == "expire":
-            found = [machine.expire(state, now, 0) for state in self.jobs]
-            return Model(tuple(new or old for new, old in zip(found, self.jobs, strict=True)))
-        number = op.job
-        if op.kind == "claim any":
-            free = [n for n, state in enumerate(self.jobs) if machine.claim(state, now, LEASE)]
-            if not free:
-                return replace(self, answer=None)
-            number = min(free, key=lambda n: (self.jobs[n].next_attempt_at, n))
-        state = self.jobs[number]
-        new: JobState | None
-        match op.kind:
-            case "claim" | "claim any":
-                new = machine.claim(state, now, LEASE)
-                answer: object = None if new is None else (number, new.lease_token)
-            case "renew":
-                new = machine.renew(state, op.token, now, LEASE)
-                answer = None if new is None else new.cancel_requested
-            case "progress":
-                new = machine.renew(state, op.token, now, LEASE)
-                new = new and replace(new, sequence=new.sequence + 1)
-                answer = None if new is None else new.cancel_requested
-            case "publish":
-                new = machine.publish(state, op.token)
-                answer = new is not None or (state.status == "SUCCEEDED" and state.lease_token == op.token)
-            case "fail":
-                new = machine.fail(state, op.token, retryable=op.flag, now=now, jitter=0)
-                answer = None if new is None else new.status
-            case "hand back":
-                new = machine.hand_back(state, op.token, now)
-                answer = None if new is None else new.status
-            case "cancel":
-                new = machine.cancel(state)
-                answer = state.status in {"SUCCEEDED", "FAILED"}
-                new = None if answer else new
-            case "retry":
-                new = machine.retry(state, ALLOWANCE, now)
-                answer = new is None
-            case _:
-                raise AssertionError(op.kind)
-        jobs = list(self.jobs)
-        jobs[number] = new or state
-        return Model(tuple(jobs), answer)
-
-
-def timeless(states: tuple[JobState, ...]) -> tuple[JobState, ...]:
-    """States without their times, which are compared by themselves."""
-    epoch = datetime.min.replace(tzinfo=UTC)
-    return tuple(replace(state, next_attempt_at=epoch, lease_until=state.lease_until and epoch) for state in states)
 
 
 class World:
@@ -130,7 +70,7 @@ class World:
         self.db = Database(self.settings.database_url, pool_size=4)
         self.queue, self.events, self.storage = Queue(self.settings), Events(self.settings), Storage(self.settings)
         self.leases = Leases(self.db, self.storage, self.events, self.settings)
-        self.service = JobService(self.db, self.storage, self.queue, self.events, self.settings)
+        self.service = AdministratorJobs(self.db, self.storage, self.queue, self.events, self.settings)
         self.user, self.workspace = uuid7(), uuid7()
 
     async def begin(self) -> None:
@@ -144,8 +84,8 @@ class World:
                 values = {"user": self.user, "mail": f"{self.user}@example.org", "workspace": self.workspace}
                 await session.execute(text(statement), values if ":" in statement else {})
 
-    async def add(self) -> UUID:
-        """A job that waits."""
+    async def add(self, memory: int | None) -> UUID:
+        """A job that waits and asks for so much memory."""
         async with self.db.tenant(self.workspace) as session:
             values = {
                 "id": uuid7(),
@@ -155,6 +95,7 @@ class World:
                 "inputs": [],
                 "status": "PENDING",
                 "priority": 0,
+                "memory_limit_bytes": memory,
                 "max_attempts": ALLOWANCE,
                 "sequence": 1,
                 "created_by": self.user,
@@ -208,6 +149,8 @@ class World:
             case "expire":
                 await self.leases.expire()
                 return None  # which jobs it took shows in their states
+            case "refuse":
+                return tuple(jobs.index(refused) for refused in await self.leases.refuse_larger(LARGEST_WORKER))
             case "claim" | "claim any":
                 got = await self.leases.claim("worker", job_id if op.kind == "claim" else None)
                 return None if got is None else (jobs.index(got.job_id), got.lease_token)
@@ -224,10 +167,10 @@ class World:
             case "hand back":
                 after = await self.leases.hand_back(work)
                 return after and after.status
-            case "cancel" | "retry":
-                change = self.service.cancel if op.kind == "cancel" else self.service.retry
+            case "cancel" | "retry" | "requeue":
+                changes = {"cancel": self.service.cancel, "retry": self.service.retry, "requeue": self.service.requeue}
                 try:
-                    await change(self.workspace, self.user, job_id)
+                    await changes[op.kind](self.workspace, self.user, job_id)
                 except Conflict:
                     return True
                 return False
@@ -255,13 +198,17 @@ def machine_on(world: World, truth: Truth) -> type[RuleBasedStateMachine]:
 
         @initialize(target=claims)
         def begin(self) -> Any:
-            self.ids: list[UUID] = [self.run(world.add()) for _ in range(JOBS)]
+            memory = [ASKED_MEMORY if number == LARGE else None for number in range(JOBS)]
+            self.ids: list[UUID] = [self.run(world.add(asked)) for asked in memory]
             states, _ = self.run(world.look(self.ids))
             self.model = Model(states)
             return multiple()
 
         def both(self, *ops: Op) -> list[object]:
-            """Do the operations at once; the outcome is that of one order of them, at the earliest or latest time."""
+            """Do the operations at once; the outcome is that of one order of them, at the earliest or latest time.
+
+            A sweep or a claim may also have found the job of the other operation locked.
+            """
 
             async def at_once() -> list[object]:
                 return list(await asyncio.gather(*(world.do(op, self.ids) for op in ops)))
@@ -270,13 +217,16 @@ def machine_on(world: World, truth: Truth) -> type[RuleBasedStateMachine]:
             answers = self.run(at_once())
             states, ended = self.run(world.look(self.ids))
             allowed = []
-            for order in {ops, ops[::-1]}:
-                for now in (began, ended):
+            variants = [ops]
+            if len(ops) == 2 and ops[1].kind in TAKES:
+                variants.append((ops[0], replace(ops[1], passed_over=ops[0].job)))
+            for variant, now in product(variants, (began, ended)):
+                for order in {variant, variant[::-1]}:
                     model, said = self.model, {}
                     for op in order:
                         model = model.after(op, now)
                         said[op] = model.answer
-                    allowed.append((timeless(model.jobs), [said[op] for op in ops], model))
+                    allowed.append((timeless(model.jobs), [said[op] for op in variant], model))
             fitting = [model for jobs, said, model in allowed if jobs == timeless(states) and said == answers]
             assert fitting, f"{ops}: {answers} {states}\nallowed: {[entry[:2] for entry in allowed]}"
             assert any(self.times_fit(model, states, began, ended) for model in fitting), (fitting, states)
@@ -326,18 +276,20 @@ def machine_on(world: World, truth: Truth) -> type[RuleBasedStateMachine]:
         def fail(self, claim: tuple[int, int], retryable: bool) -> None:
             self.both(Op("fail", *claim, flag=retryable))
 
-        @rule()
-        def sweep(self) -> None:
-            self.both(Op("expire"))
+        @rule(kind=st.sampled_from(sorted(SWEEPS)))
+        def sweep(self, kind: str) -> None:
+            self.both(Op(kind))
 
-        @rule(job=st.integers(0, JOBS - 1), kind=st.sampled_from(["cancel", "retry"]))
+        @rule(job=st.integers(0, JOBS - 1), kind=st.sampled_from(["cancel", "retry", "requeue"]))
         def person(self, job: int, kind: str) -> None:
             self.both(Op(kind, job))
 
         @rule(
             claim=claims,
             mine=st.sampled_from(["renew", "progress", "publish", "fail", "hand back"]),
-            other=st.sampled_from(["cancel", "retry", "expire", "publish", "fail", "hand back", "claim"]),
+            other=st.sampled_from(
+                ["cancel", "retry", "requeue", "expire", "refuse", "publish", "fail", "hand back", "claim"]
+            ),
             old=st.booleans(),
         )
         def two_at_once(self, claim: tuple[int, int], mine: str, other: str, old: bool) -> None:
@@ -346,6 +298,15 @@ def machine_on(world: World, truth: Truth) -> type[RuleBasedStateMachine]:
             other_token = token - old if other in {"publish", "fail", "hand back"} else 0
             got = self.both(Op(mine, job, token, flag=True), Op(other, job, other_token))
             assert len(got) == 2
+
+        @rule(
+            job=st.integers(0, JOBS - 1),
+            person=st.sampled_from(["cancel", "retry", "requeue"]),
+            other=st.sampled_from(["cancel", "claim", "expire", "refuse"]),
+        )
+        def a_person_and_somebody_else(self, job: int, person: str, other: str) -> None:
+            """A person and a worker, a sweep or another person on one job."""
+            self.both(Op(person, job), Op(other, job, token=-1))
 
         @invariant()
         def one_published_at_most(self) -> None:
