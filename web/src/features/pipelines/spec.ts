@@ -1,5 +1,7 @@
 /** A pipeline as the editor holds it, and what can be told of it without asking the server. Pure functions. */
 
+export { inputNames } from "@/lib/inputs";
+
 /** One step: exactly one kind and its settings, the JSON of the engine. */
 export type Step = Record<string, Record<string, unknown>>;
 
@@ -72,16 +74,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isStep(value: unknown): value is Step {
   return isObject(value) && Object.keys(value).length === 1 && Object.values(value).every(isObject);
-}
-
-/** Names of the data sets that a specification reads, the main one first. */
-export function inputNames(spec: Spec): string[] {
-  const names = new Set(["input"]);
-  for (const { join, union } of spec.steps) {
-    if (typeof join?.input === "string" && join.input) names.add(join.input);
-    if (Array.isArray(union?.inputs)) for (const name of union.inputs) if (typeof name === "string") names.add(name);
-  }
-  return [...names];
 }
 
 /** Columns that step `index` sees, as far as the earlier steps let one tell; null when only the server knows. */
