@@ -125,6 +125,7 @@ const admin = createRoute({
   getParentRoute: () => shell,
   path: "/admin",
   component: lazyRouteComponent(() => import("@/features/admin/status-page"), "StatusPage"),
+  validateSearch: (search: Record<string, unknown>) => ({ view: text(search.view) }),
 });
 const index = createRoute({
   getParentRoute: () => root,

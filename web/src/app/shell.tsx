@@ -54,7 +54,7 @@ export function Shell() {
               </Link>
             ))}
             {current.user.role === "ADMIN" && (
-              <Link to="/admin" className={LINK} activeProps={ACTIVE}>
+              <Link to="/admin" search={{ view: undefined }} className={LINK} activeProps={ACTIVE}>
                 Status
               </Link>
             )}
