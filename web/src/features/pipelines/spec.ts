@@ -46,6 +46,17 @@ export function newStep(kind: string): Step {
     aggregate: { groupBy: [], aggregates: [{ name: "n", expr: "count(*)" }] },
     sort: { by: [] },
     limit: { rows: 100 },
+    derive: { columns: [{ name: "", expr: "" }] },
+    rename: { columns: [] },
+    cast: { columns: [] },
+    drop: { columns: [] },
+    fillNull: { columns: [] },
+    join: { input: "other", how: "inner", on: [] },
+    union: { inputs: ["other"] },
+    extract: { column: "", pattern: "" },
+    sample: { fraction: 0.01 },
+    expect: { name: "", that: "", onFail: "reject" },
+    sql: { query: "SELECT * FROM input" },
   };
   return { [kind]: settings[kind] ?? {} };
 }
