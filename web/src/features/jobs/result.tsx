@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { useQuery } from "urql";
-import { Code, CopyButton, Grid } from "@/components/data";
+import { Code, CopyButton } from "@/components/data";
+import { Grid } from "@/components/grid";
 import { Failed, Loading, Note, Panel } from "@/components/layout";
 import { buttonClass, classes } from "@/components/ui";
 import { JobPreviewDocument, JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";

@@ -6,6 +6,7 @@ import { Button, Select, TextArea, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import type { EditorEvent, EditorState } from "./editor-state";
 import { Problems } from "./problems";
+import { Reading } from "./reading";
 import { FORMATS, problemsOf } from "./spec";
 import { Steps } from "./steps";
 import { TemplateChoice } from "./template-choice";
@@ -80,6 +81,7 @@ export function Editor(props: EditorProps) {
             </Select>
           </div>
         </Panel>
+        {!json && <Reading spec={state.spec} schema={main?.schema ?? null} dispatch={dispatch} />}
         <div className="flex items-center justify-between gap-2">
           <h2 className="text-lg font-semibold">Steps</h2>
           <div className="flex flex-wrap gap-2">

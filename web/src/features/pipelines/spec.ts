@@ -94,6 +94,25 @@ export function columnsAt(spec: Spec, schema: readonly ColumnInfo[] | null, inde
   return columns;
 }
 
+/** What the specification says about how the main input is read, instead of what was found. */
+export function mainOverride(spec: Spec): Record<string, unknown> {
+  const inputs = Array.isArray(spec.inputs) ? (spec.inputs as unknown[]) : [];
+  return inputs.filter(isObject).find((input) => input.name === "input") ?? {};
+}
+
+/** The specification with these fields of the main input's reading; an override that says nothing goes. */
+export function withOverride(spec: Spec, changes: Record<string, unknown>): Spec {
+  const others = (Array.isArray(spec.inputs) ? (spec.inputs as unknown[]) : []).filter(
+    (input) => !isObject(input) || input.name !== "input",
+  );
+  const kept = Object.entries({ ...mainOverride(spec), ...changes, name: "input" }).filter(
+    ([, each]) => each !== undefined,
+  );
+  const inputs = kept.length > 1 ? [Object.fromEntries(kept), ...others] : others;
+  const { inputs: _, ...rest } = spec;
+  return { ...rest, version: 1, steps: spec.steps, output: spec.output, ...(inputs.length > 0 && { inputs }) };
+}
+
 /** Whether the specification reads the file as plain lines, whatever it was taken for. */
 function overridesFormat(spec: Spec): boolean {
   const inputs = Array.isArray(spec.inputs) ? (spec.inputs as unknown[]) : [];

@@ -1,4 +1,4 @@
-import { Grid } from "@/components/data";
+import { Grid } from "@/components/grid";
 import { Note, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { Words } from "@/components/words";
