@@ -15,9 +15,11 @@ describe("widths", () => {
     expect(huge).toBe(384);
   });
   it("do without rows", () => expect(widths(["a name that is long"], [])[0]).toBeGreaterThan(150));
-  it("look at the first rows only", () => {
-    const rows = Array.from({ length: 1000 }, (_, index) => [index < 900 ? "a" : "x".repeat(100)]);
-    expect(widths(["a"], rows)).toEqual([72]);
+  it("look at rows from the first to the last", () => {
+    const rows = (at: number) => Array.from({ length: 1000 }, (_, index) => [index === at ? "x".repeat(30) : "a"]);
+    expect(widths(["a"], rows(0))[0]).toBeGreaterThan(250);
+    expect(widths(["a"], rows(999))[0]).toBeGreaterThan(250);
+    expect(widths(["a"], [["x".repeat(30)]])[0]).toBeGreaterThan(250);
   });
 });
 

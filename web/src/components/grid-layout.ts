@@ -1,22 +1,26 @@
 /** Widths of a grid's columns, before anything is drawn. Pure. */
 import { cell } from "@/lib/format";
 
-/** Rows that are looked at, and pixels: of a character, of the padding, least and most of a column. */
-const SAMPLE = 50;
-const CHARACTER = 8.5;
-const PADDING = 28;
+/** Rows that are looked at, and pixels: of a character of a value and of a name, of the padding, least and most of a column. */
+const SAMPLE = 60;
+const CHARACTER = 8.6;
+const BOLD = 9.6;
+const PADDING = 30;
 const LEAST = 72;
 const MOST = 384;
 
-/** Pixels for each column: as wide as its name and its first values need, within bounds. */
+/** Pixels for each column: as wide as its name and some of its values, from the first row to the last, need, within bounds. */
 export function widths(columns: readonly string[], rows: readonly (readonly unknown[])[]): number[] {
+  const apart = Math.max((rows.length - 1) / (SAMPLE - 1), 1);
+  const some = Array.from({ length: Math.min(rows.length, SAMPLE) }, (_, index) => rows[Math.round(index * apart)]);
   return columns.map((name, index) => {
-    let longest = name.length;
-    for (const row of rows.slice(0, SAMPLE)) {
-      const value = row[index];
+    let longest = 0;
+    for (const row of some) {
+      const value = row?.[index];
       longest = Math.max(longest, value == null ? 4 : cell(value).length);
     }
-    return Math.round(Math.min(Math.max(longest * CHARACTER + PADDING, LEAST), MOST));
+    const needed = Math.max(longest * CHARACTER, name.length * BOLD) + PADDING;
+    return Math.round(Math.min(Math.max(needed, LEAST), MOST));
   });
 }
 

@@ -38,6 +38,18 @@ function useColours(): number {
   return changes;
 }
 
+/** Seconds that the ticks of the time may be apart. */
+const INCREMENTS = [1, 5, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400] as const;
+
+/** Ticks of the time: days, or the clock with seconds where they matter. */
+function clock(ticks: readonly number[], apart: number): string[] {
+  const options: Intl.DateTimeFormatOptions =
+    apart >= 43_200
+      ? { day: "numeric", month: "short" }
+      : { hour: "2-digit", minute: "2-digit", ...(apart < 60 && { second: "2-digit" }) };
+  return ticks.map((tick) => new Date(tick * 1000).toLocaleString("en-GB", options));
+}
+
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--color-${name}`).trim();
 
 function options({ lines, format, most }: Props, width: number): uPlot.Options {
@@ -48,7 +60,10 @@ function options({ lines, format, most }: Props, width: number): uPlot.Options {
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_, __, highest) => [0, most ?? Math.max(highest * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
+    axes: [
+      { ...axis, incrs: [...INCREMENTS], values: (_, ticks, __, ___, apart) => clock(ticks, apart) },
+      { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+    ],
     series: [
       {},
       ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 2, points: { show: false } })),

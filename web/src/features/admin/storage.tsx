@@ -18,9 +18,9 @@ export function Storage({ storage }: { storage: HealthFragment["storage"] }) {
           ]}
         />
       </Panel>
-      <Panel title="By workspace" className="!px-0">
+      <Panel title="By workspace">
         {storage.workspaces.length === 0 ? (
-          <p className="px-4 text-muted">Nothing is kept yet.</p>
+          <p className="text-muted">Nothing is kept yet.</p>
         ) : (
           <Table
             caption="Storage by workspace"

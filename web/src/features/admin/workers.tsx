@@ -25,8 +25,8 @@ const PHASES: Record<WorkerPhase, { tone: Tone; text: string }> = {
 /** Worker processes by their last sign of life, and what one can tell them to do. */
 export function Workers({ workers }: { workers: HealthFragment["workers"] }) {
   return (
-    <Panel title="Workers" className="!px-0">
-      <div className="px-4">
+    <Panel title="Workers">
+      <div>
         {workers === null && (
           <Note
             tone="bad"

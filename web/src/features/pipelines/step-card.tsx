@@ -100,9 +100,11 @@ export function StepCard(props: Props) {
         {outcome && problems.length === 0 && (
           <div className="flex flex-wrap items-center justify-between gap-2">
             <StepOutcome outcome={outcome} fresh={props.fresh} />
-            <Button small variant="ghost" aria-pressed={props.shown} onClick={props.show}>
-              {`Show what step ${number} leaves`}
-            </Button>
+            {!last && (
+              <Button small variant="ghost" aria-pressed={props.shown} onClick={props.show}>
+                {`Show what step ${number} leaves`}
+              </Button>
+            )}
           </div>
         )}
       </div>

@@ -77,7 +77,7 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
             <Ago time={delivery.createdAt} />
           </span>
         </span>
-        <Button small onClick={again} busy={action.busy} aria-label={`Send ${delivery.messageId} again`}>
+        <Button small onClick={again} busy={action.busy} aria-label={`Send again ${delivery.messageId}`}>
           Send again
         </Button>
       </div>

@@ -11,7 +11,7 @@ export function WorkspaceSwitcher({ userId }: { userId: string }) {
   const current = useStore(workspace);
   const [{ data, error }] = useQuery({ query: WorkspacesDocument, variables: {} });
   // one that was deleted, or that one is no longer a member of: back to the personal one
-  const gone = current !== null && error !== undefined && fromCombined(error).code === "NOT_FOUND";
+  const gone = current !== null && error !== undefined && fromCombined(error).code === "WORKSPACE_UNKNOWN";
   useEffect(() => {
     if (gone) enterWorkspace(userId, null);
   }, [gone, userId]);
