@@ -11,6 +11,7 @@ const step = stepper(page, complaints);
 const view = (name) =>
   page.getByRole("group", { name: "Show", exact: true }).getByRole("button", { name, exact: true }).click();
 const title = `Waits for a worker ${Date.now()}`;
+const few = `few-${Date.now()}.csv`;
 let mira = "";
 
 try {
@@ -42,7 +43,7 @@ try {
     "a worker is drained, a job waits and is cancelled from above, the worker resumes, the job is run anew",
     async () => {
       await page.getByRole("link", { name: "Data sets", exact: true }).click();
-      await uploadText(page, "few.csv", "a\n1\n");
+      await uploadText(page, few, "a\n1\n");
       await page.getByRole("link", { name: "Status" }).click();
       await view("Workers");
       await page.getByText("Alive").first().waitFor();
@@ -53,12 +54,12 @@ try {
       await page.getByText("Draining").first().waitFor();
       await look(page, "admin-workers");
       await page.getByRole("link", { name: "Data sets", exact: true }).click();
-      await page.locator("table").getByRole("link", { name: "few.csv" }).first().click();
+      await page.locator("table").getByRole("link", { name: few }).first().click();
       await page.getByRole("link", { name: "New pipeline" }).click();
       await page.getByLabel("Name of the pipeline").fill(title);
       await page.getByText("Checked: it can run.").waitFor();
       await page.getByRole("button", { name: "Run" }).click();
-      await page.getByText("Waiting").waitFor();
+      await page.getByText("Waiting", { exact: true }).waitFor();
       await page.getByRole("link", { name: "Status" }).click();
       await view("Jobs");
       const row = page.getByRole("row").filter({ hasText: title });
@@ -114,5 +115,14 @@ try {
     await other.page.getByRole("heading", { name: "Data sets", exact: true }).waitFor();
   });
 } finally {
+  // a failure in between must not leave the others without a worker
+  await page.goto(`${BASE_URL}/admin?view=workers`).catch(() => undefined);
+  const resume = page.getByRole("button", { name: /^Resume worker/ });
+  await page
+    .getByText(/^(Alive|Draining)$/)
+    .first()
+    .waitFor()
+    .catch(() => undefined);
+  if ((await resume.count()) > 0) await resume.first().click();
   await browser.close();
 }
