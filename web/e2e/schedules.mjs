@@ -36,7 +36,7 @@ try {
     await page.getByRole("link", { name: "New schedule" }).click();
     await page.getByLabel("Pipeline", { exact: true }).selectOption("Nightly cities");
     await page.getByLabel("Data set", { exact: true }).selectOption("cities.csv");
-    await page.getByLabel("Runs").selectOption("Monday to Friday");
+    await page.getByLabel("Runs", { exact: true }).selectOption("Monday to Friday");
     await page.getByLabel("At", { exact: true }).fill("18:30");
     await page.getByLabel("Time zone").fill("Asia/Kolkata");
     await look(page, "schedule-new");
@@ -51,7 +51,7 @@ try {
   });
 
   await step("an expression that is none, and a zone that is none, are told in place", async () => {
-    await page.getByLabel("Runs").selectOption("by a cron expression");
+    await page.getByLabel("Runs", { exact: true }).selectOption("by a cron expression");
     await page.getByLabel("Cron expression").fill("61 * * * *");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("alert").waitFor();
