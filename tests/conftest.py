@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.stack import Account, Backends, Stack, backends_in, stack_in
+from tests.stack import Account, Backends, Stack, backends_in, clean_environment, stack_in
 
 # The same examples on every run, however slow the machine; `--hypothesis-profile default` draws new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -33,7 +33,9 @@ async def backends(_backends_process: Backends) -> Backends:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole service, `karyaksham up` with one worker; share it, make no faults in it."""
-    with stack_in(tmp_path_factory.mktemp("stack") / "data") as running:
+    # a drive of the browser receives webhooks on this machine
+    environment = clean_environment(WEBHOOK_ALLOWED_NETWORKS="127.0.0.1/32")
+    with stack_in(tmp_path_factory.mktemp("stack") / "data", env=environment) as running:
         yield running
 
 

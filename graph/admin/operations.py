@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 from uuid import UUID
 
 from graph.admin import repository
-from graph.admin.repository import AuditFilter
+from graph.admin.repository import AuditFilter, HistoryPoint
 from graph.core import fleet
 from graph.core.audit import record
 from graph.core.db import Database
-from graph.core.errors import Conflict, NotFound, ServiceUnavailable
+from graph.core.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable
 from graph.core.fleet import Order, WorkerState
 from graph.core.pagination import Page
 from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
 from graph.jobs.administration import AdministratorJobs
 from graph.models import AuditLog, Job
+
+HISTORY_POINTS: Final = 60
+HISTORY_HOURS_MOST: Final = 168
 
 
 class Administration:
@@ -38,6 +42,14 @@ class Administration:
         """Return one page of the audit log, newest first, and its actors' e-mail addresses."""
         async with self._db.system() as session:
             return await repository.audit_page(session, first, after, wanted)
+
+    async def history(self, hours: int) -> tuple[list[HistoryPoint], int]:
+        """Return what the last hours did in 60 spans, oldest first, and the length of a span in seconds."""
+        if not 1 <= hours <= HISTORY_HOURS_MOST:
+            raise InvalidInput(f"`hours` takes 1 to {HISTORY_HOURS_MOST}.", code="HOURS_OUT_OF_RANGE", path=["hours"])
+        width = hours * 3600 // HISTORY_POINTS
+        async with self._db.system() as session:
+            return await repository.job_history(session, width, HISTORY_POINTS), width
 
     async def _workspace(self, job_id: UUID) -> UUID:
         async with self._db.system() as session:

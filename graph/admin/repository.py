@@ -128,6 +128,61 @@ async def storage_figures(session: AsyncSession) -> StorageFigures:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """Jobs that ended in a span of time which begins at `start` (Unix seconds)."""
+
+    start: int
+    finished: int = 0
+    failed: int = 0
+    bytes_read: int = 0
+    rows_in: int = 0
+
+
+async def job_history(session: AsyncSession, width: int, points: int) -> list[HistoryPoint]:
+    """Return what the last `points` spans of `width` seconds did, oldest first.
+
+    Spans begin at multiples of their width, so that a second look finds the same ones.
+    """
+    now = await session.scalar(select(func.extract("epoch", func.now())))
+    newest = int(now or 0) // width
+    span = func.floor(func.extract("epoch", Job.finished_at) / width).cast(BigInteger).label("span")
+    done = Job.status == "SUCCEEDED"
+    rows = await session.execute(
+        select(
+            span,
+            func.count(),
+            func.count().filter(Job.status == "FAILED"),
+            func.coalesce(func.sum(Job.result["bytesRead"].as_string().cast(BigInteger)).filter(done), 0),
+            func.coalesce(func.sum(Job.result["rowsIn"].as_string().cast(BigInteger)).filter(done), 0),
+        )
+        .where(Job.finished_at >= func.to_timestamp((newest - points + 1) * width))
+        .group_by("span")
+    )
+    found = {int(row[0]): [int(value) for value in row[1:]] for row in rows}
+    return [HistoryPoint(each * width, *found.get(each, ())) for each in range(newest - points + 1, newest + 1)]
+
+
+async def user_page(session: AsyncSession, first: int, after: str | None, search: str | None) -> Page[User]:
+    """Return one page of the accounts, newest first; `search` is part of a name or an e-mail address."""
+    query = select(User)
+    if search:
+        query = query.where(
+            User.name.icontains(search, autoescape=True) | User.email.icontains(search, autoescape=True)
+        )
+    rows = (await session.scalars(page_query(query, User.id, first, after))).all()
+    return make_page(rows, first, lambda row: row.id)
+
+
+async def set_disabled(session: AsyncSession, user_id: UUID, disabled: bool) -> User | None:
+    """Disable or enable an account; the time of the first disabling stays. None when there is no such account."""
+    user = await session.scalar(select(User).where(User.id == user_id).with_for_update())
+    if user is not None and disabled != (user.disabled_at is not None):
+        user.disabled_at = await session.scalar(select(func.now())) if disabled else None
+        await session.flush()
+    return user
+
+
 async def workspace_of_job(session: AsyncSession, job_id: UUID) -> UUID | None:
     """Return the workspace of a job, None when there is no such job."""
     return await session.scalar(select(Job.workspace_id).where(Job.id == job_id, Job.deleted_at.is_(None)))

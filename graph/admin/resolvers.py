@@ -26,7 +26,9 @@ from graph.admin.operation_types import (
 )
 from graph.admin.operations import Administration
 from graph.admin.repository import AuditFilter
-from graph.admin.types import SystemStatus, WorkerStatus
+from graph.admin.types import SystemStatus, ThroughputPoint, WorkerStatus
+from graph.admin.user_types import AdminUser, SetUserDisabledInput, SetUserDisabledResult, SetUserDisabledSuccess
+from graph.admin.users import AdministratorUsers
 from graph.api.connection import Connection, to_connection
 from graph.api.fields import mutation, query, subscription
 from graph.api.permissions import IsAdministrator
@@ -53,6 +55,26 @@ class AdminQuery:
     async def system_status(self, info: Info) -> SystemStatus:
         """Read it."""
         return SystemStatus.of(await info.context.services.status.read())
+
+    @query(
+        IsAdministrator,
+        description="What the last hours (1 to 168) did, in 60 spans of time, oldest first; administrators only.",
+    )
+    async def throughput_history(self, info: Info, hours: int = 24) -> list[ThroughputPoint]:
+        """Count it."""
+        points, seconds = await administration(info).history(hours)
+        return [ThroughputPoint.of(point, seconds) for point in points]
+
+    @query(
+        IsAdministrator,
+        description="The accounts, newest first; `search` is part of a name or an e-mail address. Administrators only.",
+    )
+    async def admin_users(
+        self, info: Info, first: int, after: str | None = None, search: str | None = None
+    ) -> Connection[AdminUser]:
+        """One page."""
+        page = await AdministratorUsers(info.context.db, info.context.events).page(first, after, search)
+        return to_connection(page, AdminUser.of, after=after)
 
     @query(IsAdministrator, description="The jobs of all workspaces, or of one, newest first; administrators only.")
     async def admin_jobs(
@@ -138,6 +160,18 @@ class AdminMutation:
         viewer = info.context.require_viewer()
         worker = await administration(info).order_worker(viewer.user_id, input.id, "resume")
         return ResumeWorkerSuccess(worker=WorkerStatus.of(worker))
+
+    @mutation(
+        IsAdministrator,
+        description="Disable an account, which ends its sessions and holds its API tokens back, or enable it again. "
+        "Its data stays. Administrators only.",
+    )
+    async def set_user_disabled(self, info: Info, input: SetUserDisabledInput) -> SetUserDisabledResult:
+        """Set it."""
+        context, user_id = info.context, from_global(input.id, "User")
+        users = AdministratorUsers(context.db, context.events)
+        row = await users.set_disabled(context.require_viewer(), user_id, disabled=input.disabled)
+        return SetUserDisabledSuccess(user=AdminUser.of(row))
 
 
 @strawberry.type

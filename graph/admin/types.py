@@ -7,7 +7,7 @@ from enum import Enum
 
 import strawberry
 
-from graph.admin.repository import StorageFigures
+from graph.admin.repository import HistoryPoint, StorageFigures
 from graph.admin.service import STATUSES, Status
 from graph.api.scalars import Int64
 from graph.core.fleet import WorkerState
@@ -116,6 +116,30 @@ class Throughput:
     error_rate: float = strawberry.field(description="Failed of finished, 0 to 1.")
     bytes_read: Int64
     rows_in: Int64
+
+
+@strawberry.type(description="What a span of time did.")
+class ThroughputPoint:
+    """Jobs that ended in it."""
+
+    start: datetime
+    seconds: int = strawberry.field(description="Length of the span; the newest is not over yet.")
+    jobs_finished: int
+    jobs_failed: int
+    bytes_read: Int64
+    rows_in: Int64
+
+    @classmethod
+    def of(cls, point: HistoryPoint, seconds: int) -> ThroughputPoint:
+        """Make it of the figures."""
+        return cls(
+            start=datetime.fromtimestamp(point.start, UTC),
+            seconds=seconds,
+            jobs_finished=point.finished,
+            jobs_failed=point.failed,
+            bytes_read=Int64(point.bytes_read),
+            rows_in=Int64(point.rows_in),
+        )
 
 
 @strawberry.type(description="What a workspace keeps in storage; uploads under way are not in it.")

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, inspect, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import defer, load_only
 from sqlalchemy.sql.expression import cast
 
 from graph.core.pagination import Page, make_page, page_query
@@ -110,6 +110,19 @@ async def unfinished_readers(session: AsyncSession, dataset_id: UUID, *, limit: 
         select(Job.id)
         .where(Job.status.in_(("PENDING", "RUNNING")), Job.inputs.op("@>")(wanted))
         .order_by(Job.id)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def readers(session: AsyncSession, dataset_id: UUID, limit: int) -> Sequence[Job]:
+    """Return up to `limit` jobs that read the data set, newest first."""
+    wanted = cast([{"datasetId": str(dataset_id)}], JSONB)
+    query = (
+        select(Job)
+        .where(Job.inputs.op("@>")(wanted), Job.deleted_at.is_(None))
+        .options(load_only(Job.id, Job.name, Job.status, Job.created_at))
+        .order_by(Job.id.desc())
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()

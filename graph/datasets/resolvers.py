@@ -7,10 +7,14 @@ from uuid import UUID
 import strawberry
 
 from graph.api.connection import Connection, to_connection
+from graph.api.errors import to_graphql
 from graph.api.fields import mutation, query
 from graph.api.permissions import CanRead, CanWrite
 from graph.context import Info
+from graph.core.errors import DomainError, TopLevelError
 from graph.core.ids import from_global, to_global, try_global
+from graph.datasets.profile import profile
+from graph.datasets.profile_types import DatasetProfile, ProfileDatasetInput, ProfileDatasetResult
 from graph.datasets.types import Dataset, DeleteDatasetInput, DeleteDatasetResult, DeleteDatasetSuccess, dataset_service
 
 
@@ -35,6 +39,23 @@ class DatasetsQuery:
         """One page."""
         page = await dataset_service(info).page(info.context.workspace_id, first, after)
         return to_connection(page, Dataset.of, after=after)
+
+    @query(
+        CanRead,
+        description="What each column of a data set holds, counted over all its rows. Reads the whole file the first "
+        "time: a big one may be refused (PROFILE_TIMEOUT).",
+    )
+    async def profile_dataset(self, info: Info, input: ProfileDatasetInput) -> ProfileDatasetResult:
+        """Profile; refusals are answers here too, as they are about the file."""
+        try:
+            dataset_id = from_global(input.id, "Dataset")
+            row = await dataset_service(info).get(info.context.workspace_id, dataset_id)
+            report = await profile(row, info.context.storage)
+        except TopLevelError:
+            raise
+        except DomainError as error:
+            return to_graphql(error)  # type: ignore[return-value]  # a member of the union
+        return DatasetProfile.of(report)
 
 
 @strawberry.type

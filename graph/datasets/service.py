@@ -7,7 +7,7 @@ so that an inspection that ran twice is harmless.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from graph.core.pagination import Page
 from graph.core.queue import Queue
 from graph.core.storage import Storage
 from graph.datasets import repository
-from graph.models import Dataset
+from graph.models import Dataset, Job
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +123,11 @@ class DatasetService:
             found = await self.get(dataset.workspace_id, dataset.id)
             return None if found is None else found.preview
         return dataset.preview
+
+    async def readers(self, workspace_id: UUID, dataset_id: UUID, limit: int) -> Sequence[Job]:
+        """Return up to `limit` jobs that read a data set, newest first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.readers(session, dataset_id, limit)
 
     async def download_url(self, dataset: Dataset) -> str:
         """Return a presigned URL that downloads the file under its own name."""

@@ -109,6 +109,19 @@ class DatasetError:
     hint: str | None
 
 
+@strawberry.type(description="A job that reads a data set.")
+class DatasetUse:
+    """A job, in as few words as a list needs."""
+
+    job_id: strawberry.ID
+    name: str
+    status: str = strawberry.field(description="As `Job.status`.")
+    created_at: datetime
+
+
+USES_MOST = 50
+
+
 def check_preview_rows(first: int) -> int:
     """Return `first` when a preview can have that many rows."""
     if not 1 <= first <= PREVIEW_ROWS:
@@ -186,6 +199,20 @@ class Dataset(Node):
         """Global id of the job."""
         job_id = self.row.source_job_id
         return None if job_id is None else strawberry.ID(to_global("Job", job_id))
+
+    @field(description="The jobs that read it, newest first; the newest fifty.")
+    async def used_by(self, info: Info) -> list[DatasetUse]:
+        """Jobs of its workspace."""
+        rows = await dataset_service(info).readers(self.row.workspace_id, self.row.id, USES_MOST)
+        return [
+            DatasetUse(
+                job_id=strawberry.ID(to_global("Job", row.id)),
+                name=row.name,
+                status=row.status,
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]
 
     @field(description="Downloads the file under its own name; valid for an hour unless the operator set another time.")
     async def url(self, info: Info) -> str:

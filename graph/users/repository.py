@@ -65,6 +65,17 @@ async def revoke_session(session: AsyncSession, session_id: UUID, reason: str) -
     return changed is not None
 
 
+async def revoke_sessions_of(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
+    """End all log-ins of a person; returns those that had not ended."""
+    found = await session.scalars(
+        update(Session)
+        .where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > func.now())
+        .values(revoked_at=func.now(), revoked_reason=reason)
+        .returning(Session.id)
+    )
+    return list(found)
+
+
 async def api_token_by_digest(session: AsyncSession, digest: bytes) -> tuple[ApiToken, str, str] | None:
     """Return a valid API token with its workspace role and the platform role of its user."""
     row = (

@@ -21,6 +21,8 @@ from graph.users.types import (
     LogInInput,
     LogInResult,
     LogInSuccess,
+    LogOutEverywhereResult,
+    LogOutEverywhereSuccess,
     LogOutResult,
     LogOutSuccess,
     RefreshSessionResult,
@@ -108,6 +110,17 @@ class UsersMutation:
         await context.services.accounts.log_out(refresh_token(context), context.viewer)
         set_refresh_token(context, None)
         return LogOutSuccess()
+
+    @mutation(
+        IsPerson,
+        description="End all sessions of the account, on every computer, this one too. API tokens stay: revoke those.",
+    )
+    async def log_out_everywhere(self, info: Info) -> LogOutEverywhereResult:
+        """Log out everywhere."""
+        context = info.context
+        sessions = await context.services.accounts.log_out_everywhere(context.require_viewer())
+        set_refresh_token(context, None)
+        return LogOutEverywhereSuccess(sessions=sessions)
 
     @mutation(IsPerson, description="Make an API token for the active workspace.")
     async def create_api_token(self, info: Info, input: CreateApiTokenInput) -> CreateApiTokenResult:

@@ -233,6 +233,23 @@ class Accounts:
         for each in ended:
             await self._announce(each)
 
+    async def log_out_everywhere(self, viewer: Viewer) -> int:
+        """End all sessions of the caller, this one too, at once in all processes; returns how many. API tokens stay."""
+        async with self._db.system() as session:
+            ended = await repository.revoke_sessions_of(session, viewer.user_id, "logged out everywhere")
+            await record(
+                session,
+                "user.logout_everywhere",
+                actor_id=viewer.user_id,
+                workspace_id=None,
+                object_type="User",
+                object_id=viewer.user_id,
+                data={"sessions": len(ended)},
+            )
+        for each in ended:
+            await self._announce(each)
+        return len(ended)
+
     async def _announce(self, revoked_id: UUID) -> None:
         """Tell all processes at once; those that Redis does not reach learn it from PostgreSQL in seconds."""
         await self._events.publish(REVOKED_CHANNEL, {"id": str(revoked_id)})

@@ -163,6 +163,13 @@ class LogOutSuccess:
 
 
 @strawberry.type
+class LogOutEverywhereSuccess:
+    """All sessions of the account have ended."""
+
+    sessions: int = strawberry.field(description="How many had not ended before, this one included.")
+
+
+@strawberry.type
 class CreateApiTokenSuccess:
     """The token was made; `token` is shown this once."""
 
@@ -184,6 +191,7 @@ RegisterResult = Annotated[
 LogInResult = Annotated[LogInSuccess | InvalidInputError, strawberry.union("LogInResult")]
 RefreshSessionResult = Annotated[RefreshSessionSuccess | ForbiddenError, strawberry.union("RefreshSessionResult")]
 LogOutResult = Annotated[LogOutSuccess | ForbiddenError, strawberry.union("LogOutResult")]
+LogOutEverywhereResult = Annotated[LogOutEverywhereSuccess | ForbiddenError, strawberry.union("LogOutEverywhereResult")]
 CreateApiTokenResult = Annotated[
     CreateApiTokenSuccess | InvalidInputError | ConflictError | ForbiddenError,
     strawberry.union("CreateApiTokenResult"),

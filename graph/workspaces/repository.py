@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graph.models import Membership, Workspace
+from graph.models import Membership, User, Workspace
 
 
 async def workspaces_of(session: AsyncSession, user_id: UUID) -> list[tuple[Workspace, str]]:
@@ -40,6 +40,18 @@ async def add(session: AsyncSession, workspace: Workspace, owner_id: UUID) -> No
     await session.flush()
     session.add(Membership(workspace_id=workspace.id, user_id=owner_id, role="OWNER"))
     await session.flush()
+
+
+async def members_of(session: AsyncSession, workspace_id: UUID, most: int) -> list[tuple[User, Membership]]:
+    """Return the members of a workspace with their accounts, those who came first first."""
+    rows = await session.execute(
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.workspace_id == workspace_id)
+        .order_by(Membership.created_at, User.id)
+        .limit(most)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 async def set_member(session: AsyncSession, workspace_id: UUID, user_id: UUID, role: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from graph.core.audit import record
@@ -9,10 +10,12 @@ from graph.core.db import Database
 from graph.core.errors import Conflict, InvalidInput
 from graph.core.ids import uuid7
 from graph.core.viewer import Viewer
-from graph.models import Workspace
+from graph.models import Membership, User, Workspace
 from graph.users import repository as users
 from graph.users.service import clean_name, normalise_email
 from graph.workspaces import repository
+
+MEMBERS_MOST: Final = 1000
 
 
 async def create_workspace(db: Database, viewer: Viewer, name: str) -> Workspace:
@@ -68,3 +71,9 @@ async def workspace_of(db: Database, user_id: UUID, workspace_id: UUID) -> tuple
     """Return a workspace that the person is a member of."""
     async with db.system() as session:
         return await repository.workspace_of(session, user_id, workspace_id)
+
+
+async def members_of(db: Database, workspace_id: UUID) -> list[tuple[User, Membership]]:
+    """Return the members of a workspace (the first thousand); whether the caller may see them is asked before."""
+    async with db.system() as session:
+        return await repository.members_of(session, workspace_id, MEMBERS_MOST)

@@ -16,9 +16,11 @@ from graph.api.scalars import Int64
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.core.settings import Settings
+from graph.models import Membership, User
 from graph.models import Workspace as WorkspaceRow
 from graph.workspaces.limits import FIELDS, limits_of, usage_of
 from graph.workspaces.limits import QuotaExceeded as QuotaRefusal
+from graph.workspaces.service import members_of
 
 
 @strawberry.enum(description="What a limit is about.")
@@ -103,6 +105,30 @@ def _quota_exceeded(error: QuotaRefusal) -> QuotaExceeded:
 answer_as(QuotaRefusal, _quota_exceeded)
 
 
+@strawberry.type(description="Somebody who works in a workspace, as the other members see them.")
+class WorkspaceMember:
+    """A membership."""
+
+    user_id: strawberry.ID
+    name: str
+    email: str
+    role: WorkspaceRole
+    owner: bool = strawberry.field(description="Whether they made the workspace: they stay its owner.")
+    since: datetime
+
+    @classmethod
+    def of(cls, user: User, membership: Membership, owner_id: UUID) -> WorkspaceMember:
+        """Make it of the rows."""
+        return cls(
+            user_id=strawberry.ID(to_global("User", user.id)),
+            name=user.name,
+            email=user.email,
+            role=WorkspaceRole(membership.role),
+            owner=user.id == owner_id,
+            since=membership.created_at,
+        )
+
+
 @strawberry.type(description="A tenant: uploads, data sets, pipelines and jobs belong to one.")
 class Workspace(Node):
     """A workspace as its member sees it."""
@@ -134,6 +160,12 @@ class Workspace(Node):
     async def usage(self, info: Info) -> WorkspaceUsage:
         """Counted when asked."""
         return await WorkspaceUsage.read(info, self.row.id)
+
+    @field(description="Who works in it, those who came first first; the first thousand.")
+    async def members(self, info: Info) -> list[WorkspaceMember]:
+        """A workspace is only ever shown to its members, who may know one another."""
+        rows = await members_of(info.context.db, self.row.id)
+        return [WorkspaceMember.of(*row, self.row.owner_id) for row in rows]
 
 
 @strawberry.input(description="A new workspace, owned by the caller.")

@@ -6,6 +6,7 @@ const browser = await launch();
 const { page, complaints } = await visit(browser);
 const step = stepper(page, complaints);
 let token = "";
+let email = "";
 
 /** Ask who the token stands for, as a program would. */
 async function whoAmI() {
@@ -20,7 +21,7 @@ async function whoAmI() {
 
 try {
   await step("a token is made and shown", async () => {
-    await signUp(page, "Esha");
+    email = await signUp(page, "Esha");
     await page.getByRole("link", { name: "Esha" }).click();
     await page.getByLabel("Name of the token").fill("Notebook");
     await page.getByLabel("May").selectOption("read and write");
@@ -43,6 +44,32 @@ try {
     await page.getByRole("button", { name: "Really revoke?" }).click();
     await page.getByRole("cell", { name: "Notebook" }).waitFor({ state: "detached" });
     assert.equal(await whoAmI(), "UNAUTHENTICATED");
+  });
+  await step("the theme is chosen and stays", async () => {
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await background();
+    await page.getByRole("button", { name: "Dark", exact: true }).click();
+    const dark = await background();
+    assert.notEqual(dark, light);
+    await page.reload();
+    await page.getByRole("heading", { name: "Account" }).waitFor();
+    assert.equal(await background(), dark);
+    await page.getByRole("button", { name: "As the system" }).click();
+    assert.equal(await background(), light);
+  });
+
+  await step("signing out everywhere ends the session on another computer", async () => {
+    const other = await visit(browser);
+    await other.page.goto(`${BASE_URL}/sign-in`);
+    await other.page.getByLabel("E-mail").fill(email);
+    await other.page.getByLabel("Password").fill("a long enough password");
+    await other.page.getByRole("button", { name: "Sign in" }).click();
+    await other.page.getByRole("heading", { name: "Data sets", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Sign out everywhere" }).click();
+    await page.getByRole("button", { name: "Really everywhere?" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await other.page.goto(`${BASE_URL}/jobs`);
+    await other.page.getByRole("heading", { name: "Sign in" }).waitFor();
   });
 } finally {
   await browser.close();

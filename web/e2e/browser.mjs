@@ -51,6 +51,7 @@ const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
 /** Look at a page in both themes: no axe finding of WCAG 2.2 AA; a screenshot of each, when SHOTS names a folder. */
 export async function look(page, name) {
+  await page.evaluate(() => globalThis.scrollTo(0, 0));
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     // two frames, so that the picture shows the theme as a whole
@@ -91,12 +92,20 @@ export function stepper(page, complaints) {
   };
 }
 
-/** Make an account and arrive at the data sets. */
+/** Upload a text on the page of the data sets, and wait until it can be read. */
+export async function uploadText(page, name, text) {
+  await page.getByLabel("Choose files").setInputFiles({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
+  await page.locator("tr", { hasText: name }).getByText("Ready").waitFor();
+}
+
+/** Make an account and arrive at the data sets; returns its e-mail address. */
 export async function signUp(page, name) {
+  const email = `${name.toLowerCase()}-${Date.now()}@example.org`;
   await page.goto(`${BASE_URL}/sign-up`);
   await page.getByLabel("Name").fill(name);
-  await page.getByLabel("E-mail").fill(`${name.toLowerCase()}-${Date.now()}@example.org`);
+  await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill("a long enough password");
   await page.getByRole("button", { name: "Make account" }).click();
   await page.getByRole("heading", { name: "Data sets", exact: true }).waitFor();
+  return email;
 }

@@ -112,6 +112,9 @@ try {
     await look(page, "pipeline-rejects");
     await page.getByRole("button", { name: "Run" }).click();
     await page.getByText("1 row could not be used and was set aside.").waitFor();
+    await page.getByRole("button", { name: "Show them" }).click();
+    const rejected = page.getByRole("region", { name: "Rejected rows" });
+    await rejected.getByRole("cell", { name: "7,oak,too,many", exact: true }).waitFor();
     await look(page, "job-rejects");
     const waiting = page.waitForEvent("download");
     await page.getByRole("link", { name: "Download 1 rejected" }).click();

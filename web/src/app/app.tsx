@@ -9,13 +9,14 @@ import { createApi } from "@/lib/client";
 import { createLive, LiveContext } from "@/lib/live";
 import { restore, type Session, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
+import { workspace } from "@/lib/workspace";
 import { router } from "./router";
 
-/** Everything that belongs to one signed-in user: thrown away as a whole at sign-out. */
-function open(userId: string) {
-  const api = createApi();
-  const live = createLive(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`);
-  const uploads = new UploadManager(api, userId);
+/** Everything that belongs to one user in one workspace: thrown away as a whole when either changes. */
+function open(userId: string, workspaceId: string | null) {
+  const api = createApi(workspaceId);
+  const live = createLive(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`, workspaceId);
+  const uploads = new UploadManager(api, workspaceId ? `${userId} ${workspaceId}` : userId);
   return {
     api,
     live,
@@ -29,14 +30,21 @@ function open(userId: string) {
 
 export function App() {
   const current = useStore(session);
+  const workspaceId = useStore(workspace);
   if (current.status === "starting") return <Loading what="Opening Karyaksham" />;
   if (current.status === "unreachable") return <Unreachable />;
-  return <Opened key={current.status === "signedIn" ? current.user.id : ""} current={current} />;
+  const userId = current.status === "signedIn" ? current.user.id : "";
+  return <Opened key={`${userId} ${workspaceId}`} userId={userId} workspaceId={workspaceId} current={current} />;
 }
 
-function Opened({ current }: { current: Extract<Session, { status: "signedIn" | "anonymous" }> }) {
-  const userId = current.status === "signedIn" ? current.user.id : "";
-  const parts = useMemo(() => open(userId), [userId]);
+interface OpenedProps {
+  userId: string;
+  workspaceId: string | null;
+  current: Extract<Session, { status: "signedIn" | "anonymous" }>;
+}
+
+function Opened({ userId, workspaceId, current }: OpenedProps) {
+  const parts = useMemo(() => open(userId, workspaceId), [userId, workspaceId]);
   useEffect(() => () => parts.close(), [parts]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: who is signed in decides which pages may be seen
   useEffect(() => void router.invalidate(), [current.status]);

@@ -85,6 +85,37 @@ const job = createRoute({
   path: "/jobs/$id",
   component: lazyRouteComponent(() => import("@/features/jobs/job-page"), "JobPage"),
 });
+const schedules = createRoute({
+  getParentRoute: () => shell,
+  path: "/schedules",
+  component: lazyRouteComponent(() => import("@/features/schedules/list-page"), "SchedulesPage"),
+});
+const newSchedule = createRoute({
+  getParentRoute: () => shell,
+  path: "/schedules/new",
+  component: lazyRouteComponent(() => import("@/features/schedules/new-page"), "NewSchedulePage"),
+  validateSearch: (search: Record<string, unknown>) => ({ pipeline: text(search.pipeline) }),
+});
+const schedule = createRoute({
+  getParentRoute: () => shell,
+  path: "/schedules/$id",
+  component: lazyRouteComponent(() => import("@/features/schedules/schedule-page"), "SchedulePage"),
+});
+const webhooks = createRoute({
+  getParentRoute: () => shell,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("@/features/webhooks/list-page"), "WebhooksPage"),
+});
+const webhook = createRoute({
+  getParentRoute: () => shell,
+  path: "/webhooks/$id",
+  component: lazyRouteComponent(() => import("@/features/webhooks/webhook-page"), "WebhookPage"),
+});
+const workspacePage = createRoute({
+  getParentRoute: () => shell,
+  path: "/workspace",
+  component: lazyRouteComponent(() => import("@/features/workspaces/workspace-page"), "WorkspacePage"),
+});
 const account = createRoute({
   getParentRoute: () => shell,
   path: "/account",
@@ -94,6 +125,7 @@ const admin = createRoute({
   getParentRoute: () => shell,
   path: "/admin",
   component: lazyRouteComponent(() => import("@/features/admin/status-page"), "StatusPage"),
+  validateSearch: (search: Record<string, unknown>) => ({ view: text(search.view) }),
 });
 const index = createRoute({
   getParentRoute: () => root,
@@ -108,7 +140,10 @@ export const router = createRouter({
     index,
     signIn,
     signUp,
-    shell.addChildren([home, datasets, dataset, pipelines, newPipeline, pipeline, jobs, job, account, admin]),
+    shell.addChildren([
+      ...[home, datasets, dataset, pipelines, newPipeline, pipeline, jobs, job],
+      ...[schedules, newSchedule, schedule, webhooks, webhook, workspacePage, account, admin],
+    ]),
   ]),
   defaultPreload: "intent",
   defaultNotFoundComponent: NotFound,

@@ -4,6 +4,7 @@ import { Button, classes } from "@/components/ui";
 import { signOut } from "@/features/auth/sign-out";
 import { UploadDock } from "@/features/datasets/upload/dock";
 import { usePageDrop } from "@/features/datasets/upload/drop";
+import { WorkspaceSwitcher } from "@/features/workspaces/switcher";
 import type { AccountFragment } from "@/gql/graphql";
 import { useLive } from "@/lib/live";
 import { session } from "@/lib/session";
@@ -13,6 +14,8 @@ const PLACES = [
   { to: "/datasets", name: "Data sets" },
   { to: "/pipelines", name: "Pipelines" },
   { to: "/jobs", name: "Jobs" },
+  { to: "/schedules", name: "Schedules" },
+  { to: "/webhooks", name: "Webhooks" },
 ] as const;
 
 const LINK = "rounded-lg px-3 py-1.5 font-medium text-muted hover:bg-raised hover:text-ink";
@@ -51,7 +54,7 @@ export function Shell() {
               </Link>
             ))}
             {current.user.role === "ADMIN" && (
-              <Link to="/admin" className={LINK} activeProps={ACTIVE}>
+              <Link to="/admin" search={{ view: undefined }} className={LINK} activeProps={ACTIVE}>
                 Status
               </Link>
             )}
@@ -75,7 +78,8 @@ function Account({ user }: { user: AccountFragment }) {
     await signOut();
   };
   return (
-    <div className="ml-auto flex items-center gap-3">
+    <div className="ml-auto flex flex-wrap items-center gap-x-3 gap-y-1">
+      <WorkspaceSwitcher userId={user.id} />
       <Link to="/account" className={classes(LINK, "text-sm")} activeProps={ACTIVE} title={user.email}>
         {user.name}
       </Link>

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { ago, cell, dateTime, percent } from "@/lib/format";
+import { ago, dateTime, percent } from "@/lib/format";
 import { Button, classes } from "./ui";
 
 const TONES = {
@@ -61,63 +61,6 @@ export function Ago({ time }: { time: string }) {
     <time dateTime={time} title={dateTime(time)}>
       {ago(time, Math.max(now, Date.parse(time)))}
     </time>
-  );
-}
-
-/** Rows of a preview. `types` by column right-aligns the numbers. */
-export function Grid({
-  columns,
-  rows,
-  types,
-  caption,
-}: {
-  columns: readonly string[];
-  rows: unknown;
-  types?: ReadonlyMap<string, string> | undefined;
-  caption: string;
-}) {
-  const list = Array.isArray(rows) ? (rows as unknown[][]) : [];
-  const numeric = columns.map((name) => /^(u?int|float|decimal)/.test(types?.get(name) ?? ""));
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className="max-h-[28rem] overflow-auto rounded-lg border border-line" aria-label={caption} tabIndex={0}>
-      <table className="w-full border-collapse text-sm">
-        <thead className="sticky top-0 bg-raised text-left">
-          <tr>
-            {columns.map((name, index) => (
-              <th
-                key={name}
-                scope="col"
-                className={classes(
-                  "px-3 py-1.5 font-semibold whitespace-nowrap",
-                  numeric[index] ? "text-right" : "last:w-full",
-                )}
-              >
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {list.map((row, number) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows of a preview have no identity and never move
-            <tr key={number} className="border-t border-line">
-              {row.map((value, index) => (
-                <td
-                  key={columns[index]}
-                  className={classes(
-                    "max-w-96 truncate px-3 py-1 font-mono",
-                    numeric[index] && "text-right tabular-nums",
-                  )}
-                >
-                  {value === null ? <span className="text-muted italic">null</span> : cell(value)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
   );
 }
 

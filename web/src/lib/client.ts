@@ -4,7 +4,8 @@ import { authExchange } from "@urql/exchange-auth";
 import { unwrap } from "./refusal";
 import { currentToken, FETCH_OPTIONS, freshToken, isStale } from "./session";
 
-export function createApi(): Client {
+/** `workspaceId` is the workspace to act in; null is the personal one. */
+export function createApi(workspaceId: string | null): Client {
   return new Client({
     url: "/graphql",
     preferGetMethod: false,
@@ -15,7 +16,10 @@ export function createApi(): Client {
       authExchange(async (utils) => ({
         addAuthToOperation(operation) {
           const text = currentToken();
-          return text ? utils.appendHeaders(operation, { authorization: `Bearer ${text}` }) : operation;
+          if (!text) return operation;
+          const headers: Record<string, string> = { authorization: `Bearer ${text}` };
+          if (workspaceId) headers["x-workspace"] = workspaceId;
+          return utils.appendHeaders(operation, headers);
         },
         willAuthError: isStale,
         didAuthError: (error) => error.graphQLErrors.some((each) => each.extensions?.code === "UNAUTHENTICATED"),

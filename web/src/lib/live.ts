@@ -27,7 +27,7 @@ export interface LiveSink<D> {
 const AGAIN = 2000;
 const AGAIN_MOST = 60_000;
 
-export function createLive(url: string): Live {
+export function createLive(url: string, workspaceId: string | null): Live {
   const connection = new Store<Connection>("idle");
   const generation = new Store(0);
   const socket: SocketClient = createClient({
@@ -38,7 +38,10 @@ export function createLive(url: string): Live {
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,
     retryWait: (retries) => pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)),
-    connectionParams: async () => ({ authorization: `Bearer ${await freshToken()}` }),
+    connectionParams: async () => ({
+      authorization: `Bearer ${await freshToken()}`,
+      ...(workspaceId && { workspace: workspaceId }),
+    }),
     on: {
       connecting: () => connection.set(connection.get() === "lost" ? "lost" : "connecting"),
       connected: () => {

@@ -11,5 +11,11 @@ describe("mergePage", () => {
     const merged = mergePage([item("2"), item("1")], [item("4"), item("3"), item("2", 9)], true);
     expect(merged).toEqual([item("4"), item("3"), item("2", 9), item("1")]);
   });
+  it("drops what a reloaded first page no longer mentions, and keeps what lies behind it", () => {
+    const list = [item("4"), item("3"), item("2"), item("1")];
+    expect(mergePage(list, [item("4"), item("2")], true).map((each) => each.id)).toEqual(["4", "2", "1"]);
+    expect(mergePage(list, [item("4"), item("2")], true, true).map((each) => each.id)).toEqual(["4", "2"]);
+    expect(mergePage(list, [], true, true)).toEqual([]);
+  });
   it("keeps what the page does not mention", () => expect(mergePage([item("1")], [], true)).toEqual([item("1")]));
 });

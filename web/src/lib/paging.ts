@@ -18,15 +18,29 @@ export interface Paged<T> {
   reload(): void;
 }
 
-/** Merge a page into a list: known ids are replaced where they stand, `front` puts new ones before, else after. */
-export function mergePage<T extends { id: string }>(list: readonly T[], page: readonly T[], front: boolean): T[] {
+/**
+ * Merge a page into a list. Behind it, known ids are replaced where they stand. A first page read again (`front`) stands
+ * for its part of the list: what it no longer mentions is gone; `whole` says that nothing comes after it.
+ */
+export function mergePage<T extends { id: string }>(
+  list: readonly T[],
+  page: readonly T[],
+  front: boolean,
+  whole = false,
+): T[] {
+  if (front) {
+    if (whole) return [...page];
+    const mentioned = new Set(page.map((item) => item.id));
+    const end = list.findIndex((item) => item.id === page.at(-1)?.id);
+    return [...page, ...list.slice(end + 1).filter((item) => !mentioned.has(item.id))];
+  }
   const fresh = new Map(page.map((item) => [item.id, item]));
   const kept = list.map((item) => {
     const newer = fresh.get(item.id);
     fresh.delete(item.id);
     return newer ?? item;
   });
-  return front ? [...fresh.values(), ...kept] : [...kept, ...fresh.values()];
+  return [...kept, ...fresh.values()];
 }
 
 /** A Relay connection page by page, newest first. `pick` takes the connection out of the answer. */
@@ -42,7 +56,13 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
     items: null,
     page: null,
   });
-  const [request, setRequest] = useState<{ after: string | null; count: number }>({ after: null, count: 0 });
+  const [asked, setRequest] = useState<{ key: string; after: string | null; count: number }>({
+    key,
+    after: null,
+    count: 0,
+  });
+  // what was asked of another list says nothing about this one
+  const request = asked.key === key ? asked : { after: null, count: 0 };
   const [loading, setLoading] = useState(true);
   const [error, setError] = useState<Error | null>(null);
   const current = state.key === key ? state : { key, items: null, page: null };
@@ -50,10 +70,11 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
   // biome-ignore lint/correctness/useExhaustiveDependencies: `pick` is code, not data; `request.count` asks again
   useEffect(() => {
     let stale = false;
-    setLoading(true);
-    const asked = { ...JSON.parse(key), after: request.after } as V;
+    // a first page read again changes nothing that one waits for
+    if (state.key !== key || state.items === null || request.after !== null) setLoading(true);
+    const wanted = { ...JSON.parse(key), after: request.after } as V;
     void client
-      .query(document, asked, { requestPolicy: "network-only" })
+      .query(document, wanted, { requestPolicy: "network-only" })
       .toPromise()
       .then((result) => {
         if (stale) return;
@@ -66,9 +87,14 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
           const first = known.items === null;
           return {
             key,
-            items: mergePage(known.items ?? [], page.nodes, !first && request.after === null),
-            // a reloaded first page says nothing about how far the list was read
-            page: first || request.after !== null ? page.pageInfo : known.page,
+            items: mergePage(
+              known.items ?? [],
+              page.nodes,
+              !first && request.after === null,
+              !page.pageInfo.hasNextPage,
+            ),
+            // a reloaded first page says nothing about how far the list was read, unless it is all there is
+            page: first || request.after !== null || !page.pageInfo.hasNextPage ? page.pageInfo : known.page,
           };
         });
       });
@@ -84,7 +110,10 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
     error,
     more: () =>
       current.page?.endCursor &&
-      setRequest(({ count }) => ({ after: current.page?.endCursor ?? null, count: count + 1 })),
-    reload: () => setRequest(({ count }) => ({ after: null, count: count + 1 })),
+      setRequest(({ count }) => ({ key, after: current.page?.endCursor ?? null, count: count + 1 })),
+    reload: () => {
+      if (loading && request.after !== null) return; // the next page that somebody asked for comes first
+      setRequest(({ count }) => ({ key, after: null, count: count + 1 }));
+    },
   };
 }

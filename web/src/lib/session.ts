@@ -3,6 +3,7 @@ import { createClient, fetchExchange } from "@urql/core";
 import { type AccountFragment, RefreshSessionDocument } from "@/gql/graphql";
 import { isTransient, unwrap } from "./refusal";
 import { Store } from "./store";
+import { recall } from "./workspace";
 
 export interface Opened {
   accessToken: string;
@@ -43,7 +44,9 @@ export function enter(opened: Opened): void {
   token = { text: opened.accessToken, staleAt: expiresAt - margin };
   const current = session.get();
   const same = current.status === "signedIn" && JSON.stringify(current.user) === JSON.stringify(opened.user);
-  if (!same) session.set({ status: "signedIn", user: opened.user });
+  if (same) return;
+  if (current.status !== "signedIn" || current.user.id !== opened.user.id) recall(opened.user.id);
+  session.set({ status: "signedIn", user: opened.user });
 }
 
 /** Forget everything; `expired` when it was not the user's wish. Other tabs follow. */

@@ -1,13 +1,23 @@
 import { type FormEvent, useState } from "react";
 import { useClient, useQuery } from "urql";
+import { Choice } from "@/components/choice";
 import { Confirm } from "@/components/confirm";
 import { Ago, Code, CopyButton } from "@/components/data";
 import { Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextField } from "@/components/ui";
-import { AccountPageDocument, CreateApiTokenDocument, RevokeApiTokenDocument, type TokenFragment } from "@/gql/graphql";
+import {
+  AccountPageDocument,
+  CreateApiTokenDocument,
+  LogOutEverywhereDocument,
+  RevokeApiTokenDocument,
+  type TokenFragment,
+} from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { dateTime } from "@/lib/format";
 import { fromCombined, messageOf } from "@/lib/refusal";
+import { leave } from "@/lib/session";
+import { useStore } from "@/lib/store";
+import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -30,9 +40,43 @@ export function AccountPage() {
             ]}
           />
         </Panel>
+        <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
+        <Everywhere />
       </div>
     </>
+  );
+}
+
+const THEME_WORDS: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+
+function Appearance() {
+  return (
+    <Panel title="Appearance">
+      <Choice
+        legend="Theme"
+        options={THEMES.map((value) => ({ value, text: THEME_WORDS[value] }))}
+        value={useStore(theme)}
+        choose={chooseTheme}
+      />
+    </Panel>
+  );
+}
+
+/** Ends every session of the account; for a computer that was lost, or left signed in. */
+function Everywhere() {
+  const client = useClient();
+  const out = async () => {
+    await act(client, LogOutEverywhereDocument, {});
+    leave(false);
+  };
+  return (
+    <Panel title="Sessions">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <p className="text-muted">Sign out on every computer, this one too. API tokens stay: revoke them above.</p>
+        <Confirm label="Sign out everywhere" question="Really everywhere?" act={out} />
+      </div>
+    </Panel>
   );
 }
 

@@ -2,7 +2,8 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useClient, useQuery } from "urql";
 import { Confirm } from "@/components/confirm";
-import { Ago, Grid } from "@/components/data";
+import { Ago } from "@/components/data";
+import { Grid } from "@/components/grid";
 import { Empty, Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { buttonClass } from "@/components/ui";
 import { Words } from "@/components/words";
@@ -10,6 +11,8 @@ import { DatasetPageDocument, type DatasetPageQuery, DeleteDatasetDocument } fro
 import { act } from "@/lib/client";
 import { bytes, count } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { Lineage } from "./lineage";
+import { ProfilePanel } from "./profile";
 import { DatasetBadge } from "./status";
 
 type Detail = NonNullable<DatasetPageQuery["dataset"]>;
@@ -88,6 +91,8 @@ function Page({ dataset }: { dataset: Detail }) {
             />
           </Panel>
         )}
+        {dataset.status === "READY" && <ProfilePanel key={dataset.id} id={dataset.id} />}
+        <Lineage dataset={dataset} />
       </div>
     </>
   );

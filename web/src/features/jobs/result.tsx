@@ -1,11 +1,13 @@
 import { useEffect, useState } from "react";
 import { useQuery } from "urql";
-import { Code, CopyButton, Grid } from "@/components/data";
-import { Failed, Loading, Note, Panel } from "@/components/layout";
+import { Code, CopyButton } from "@/components/data";
+import { Grid } from "@/components/grid";
+import { Failed, Loading, Panel } from "@/components/layout";
 import { buttonClass, classes } from "@/components/ui";
 import { JobPreviewDocument, JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
-import { bytes, count, plural } from "@/lib/format";
+import { bytes, plural } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { Rejects } from "./rejects";
 
 type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
 
@@ -60,21 +62,7 @@ function Files({ result }: { result: Result }) {
           </li>
         ))}
       </ul>
-      {result.rejects && (
-        <div className="mt-3">
-          <Note
-            tone="warn"
-            title={`${plural(result.rejects.rows, "row")} could not be used and ${result.rejects.rows === 1 ? "was" : "were"} set aside.`}
-            hint="The list says line, column, reason and the raw text of each."
-          >
-            <div className="mt-1">
-              <a href={result.rejects.url} download className={buttonClass("secondary", true)}>
-                Download {count(result.rejects.rows)} rejected
-              </a>
-            </div>
-          </Note>
-        </div>
-      )}
+      {result.rejects && <Rejects rejects={result.rejects} />}
     </Panel>
   );
 }

@@ -1,17 +1,6 @@
-import { Badge, type Tone } from "@/components/data";
-import type { JobRowFragment, JobStatus } from "@/gql/graphql";
-import { isEnded } from "./merge";
-
-export const STATUSES: Record<JobStatus, { tone: Tone; text: string }> = {
-  PENDING: { tone: "neutral", text: "Waiting" },
-  RUNNING: { tone: "accent", text: "Running" },
-  SUCCEEDED: { tone: "good", text: "Succeeded" },
-  FAILED: { tone: "bad", text: "Failed" },
-  CANCELLED: { tone: "warn", text: "Cancelled" },
-};
+import { JobBadge as Plain } from "@/components/job-badge";
+import type { JobRowFragment } from "@/gql/graphql";
 
 export function JobBadge({ job }: { job: JobRowFragment }) {
-  const { tone, text } = STATUSES[job.status];
-  const cancelling = job.cancelRequested && !isEnded(job.status);
-  return <Badge tone={cancelling ? "warn" : tone}>{cancelling ? "Cancelling" : text}</Badge>;
+  return <Plain status={job.status} cancelling={job.cancelRequested} />;
 }

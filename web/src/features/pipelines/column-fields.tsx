@@ -58,19 +58,21 @@ export function ColumnChoice({
 
 /** One column: chosen from those that are known, else typed. */
 export function ColumnField({
+  label = "Column",
   columns,
   value,
   change,
 }: {
+  label?: string;
   columns: readonly ColumnInfo[] | null;
   value: string;
   change: (name: string) => void;
 }) {
   const known = columns?.map(({ name }) => name);
-  if (!known) return <TextField label="Column" value={value} onChange={(event) => change(event.target.value)} />;
+  if (!known) return <TextField label={label} value={value} onChange={(event) => change(event.target.value)} />;
   const names = known.includes(value) ? known : [value, ...known];
   return (
-    <Select label="Column" value={value} onChange={(event) => change(event.target.value)}>
+    <Select label={label} value={value} onChange={(event) => change(event.target.value)}>
       {names.map((name) => (
         <option key={name}>{name}</option>
       ))}

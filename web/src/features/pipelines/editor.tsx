@@ -1,22 +1,33 @@
 import { Link } from "@tanstack/react-router";
-import { type Dispatch, useState } from "react";
+import { type Dispatch, useEffect, useState } from "react";
 import { Confirm } from "@/components/confirm";
 import { Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextArea, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import type { EditorEvent, EditorState } from "./editor-state";
 import { Problems } from "./problems";
+import { Reading } from "./reading";
 import { FORMATS, problemsOf } from "./spec";
 import { Steps } from "./steps";
 import { TemplateChoice } from "./template-choice";
+import type { TimelineEvent } from "./timeline";
 import { TryOut } from "./try-out";
 import type { Choice } from "./types";
 import { type EditorProps, useEditor } from "./use-editor";
+import { upTo, usePreview } from "./use-preview";
+import { Versions } from "./versions";
 
 export function Editor(props: EditorProps) {
   const editor = useEditor(props);
   const { state, dispatch, saved, main, missing, check, busy, blocked } = editor;
   const [json, setJson] = useState(false);
+  const [wanted, setWanted] = useState<number | null>(null);
+  const steps = state.spec.steps.length;
+  const after = wanted !== null && wanted < steps - 1 ? wanted : null;
+  const able = missing.length === 0 && check.checked && check.problems.length === 0 && state.draft === null;
+  const live = usePreview(state.spec, editor.inputs, able);
+  const part = usePreview(after === null ? null : upTo(state.spec, after), editor.inputs, able);
+  useUndoKeys(dispatch);
   const note = saved.version
     ? `Version ${saved.version}${editor.dirty ? ", changed since" : ""}`
     : "Say what should happen to a data set, step by step.";
@@ -70,16 +81,44 @@ export function Editor(props: EditorProps) {
             </Select>
           </div>
         </Panel>
+        {!json && <Reading spec={state.spec} schema={main?.schema ?? null} dispatch={dispatch} />}
         <div className="flex items-center justify-between gap-2">
           <h2 className="text-lg font-semibold">Steps</h2>
-          <Button small aria-pressed={json} onClick={() => setJson(!json)}>
-            {json ? "Show forms" : "Edit as JSON"}
-          </Button>
+          <div className="flex flex-wrap gap-2">
+            <Button
+              small
+              title="Ctrl+Z"
+              disabled={editor.timeline.past.length === 0}
+              onClick={() => dispatch({ type: "undo" })}
+            >
+              Undo
+            </Button>
+            <Button
+              small
+              title="Ctrl+Shift+Z"
+              disabled={editor.timeline.future.length === 0}
+              onClick={() => dispatch({ type: "redo" })}
+            >
+              Redo
+            </Button>
+            <Button small aria-pressed={json} onClick={() => setJson(!json)}>
+              {json ? "Show forms" : "Edit as JSON"}
+            </Button>
+          </div>
         </div>
         {json ? (
-          <JsonView state={state} dispatch={dispatch} />
+          <JsonView key={editor.timeline.jumps} state={state} dispatch={dispatch} />
         ) : (
-          <Steps state={state} schema={main?.schema ?? null} problems={check.problems} dispatch={dispatch} />
+          <Steps
+            state={state}
+            jumps={editor.timeline.jumps}
+            live={live}
+            after={after}
+            show={setWanted}
+            schema={main?.schema ?? null}
+            problems={check.problems}
+            dispatch={dispatch}
+          />
         )}
         <Problems problems={json ? check.problems : problemsOf(check.problems, null)} />
         {check.error && (
@@ -88,10 +127,39 @@ export function Editor(props: EditorProps) {
         <p role="status" className="text-sm text-muted">
           {!check.error && summary(check.checked, check.problems.length, missing)}
         </p>
-        {missing.length === 0 && <TryOut spec={state.spec} inputs={editor.inputs} disabled={blocked} />}
+        {missing.length === 0 && (
+          <TryOut
+            live={after === null ? live : part}
+            after={after}
+            showEnd={() => setWanted(null)}
+            disabled={blocked || !able}
+          />
+        )}
+        {saved.id && (
+          <Versions
+            pipelineId={saved.id}
+            latest={saved.version}
+            spec={state.spec}
+            restore={(spec) => dispatch({ type: "spec", spec })}
+          />
+        )}
       </div>
     </>
   );
+}
+
+/** Ctrl+Z and Ctrl+Shift+Z; in a text field they are the field's own. */
+function useUndoKeys(dispatch: Dispatch<TimelineEvent>) {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+      if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
+      event.preventDefault();
+      dispatch({ type: event.shiftKey ? "redo" : "undo" });
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, [dispatch]);
 }
 
 function summary(checked: boolean, problems: number, missing: readonly string[]): string {

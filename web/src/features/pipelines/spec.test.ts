@@ -6,10 +6,12 @@ import {
   identifier,
   inputNames,
   literal,
+  mainOverride,
   newStep,
   parseSpec,
   problemsOf,
   type Spec,
+  withOverride,
 } from "./spec";
 import { TEMPLATES } from "./templates";
 
@@ -117,5 +119,23 @@ describe("templates and new steps", () => {
     const summary = TEMPLATES.find((template) => template.id === "summary");
     expect(summary?.spec(schema).steps[0]).toMatchObject({ aggregate: { groupBy: ["country"] } });
     expect(JSON.stringify(summary?.spec(schema))).toContain("sum(amount)");
+  });
+});
+
+describe("withOverride", () => {
+  const other = { name: "customers", format: "csv" };
+  it("adds and changes what is said of the main input, and leaves the others alone", () => {
+    const one = withOverride({ ...emptySpec(), inputs: [other] }, { columns: [{ name: "a", type: "utf8" }] });
+    expect(one.inputs).toEqual([{ name: "input", columns: [{ name: "a", type: "utf8" }] }, other]);
+    expect(mainOverride(withOverride(one, { delimiter: ";" }))).toEqual({
+      name: "input",
+      columns: [{ name: "a", type: "utf8" }],
+      delimiter: ";",
+    });
+  });
+  it("leaves nothing behind when nothing is said", () => {
+    const one = withOverride(emptySpec(), { columns: [] });
+    expect(withOverride(one, { columns: undefined })).toEqual(emptySpec());
+    expect(withOverride({ ...emptySpec(), inputs: [other] }, { columns: undefined }).inputs).toEqual([other]);
   });
 });

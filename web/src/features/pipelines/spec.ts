@@ -1,5 +1,7 @@
 /** A pipeline as the editor holds it, and what can be told of it without asking the server. Pure functions. */
 
+export { inputNames } from "@/lib/inputs";
+
 /** One step: exactly one kind and its settings, the JSON of the engine. */
 export type Step = Record<string, Record<string, unknown>>;
 
@@ -44,6 +46,17 @@ export function newStep(kind: string): Step {
     aggregate: { groupBy: [], aggregates: [{ name: "n", expr: "count(*)" }] },
     sort: { by: [] },
     limit: { rows: 100 },
+    derive: { columns: [{ name: "", expr: "" }] },
+    rename: { columns: [] },
+    cast: { columns: [] },
+    drop: { columns: [] },
+    fillNull: { columns: [] },
+    join: { input: "other", how: "inner", on: [] },
+    union: { inputs: ["other"] },
+    extract: { column: "", pattern: "" },
+    sample: { fraction: 0.01 },
+    expect: { name: "", that: "", onFail: "reject" },
+    sql: { query: "SELECT * FROM input" },
   };
   return { [kind]: settings[kind] ?? {} };
 }
@@ -74,21 +87,30 @@ function isStep(value: unknown): value is Step {
   return isObject(value) && Object.keys(value).length === 1 && Object.values(value).every(isObject);
 }
 
-/** Names of the data sets that a specification reads, the main one first. */
-export function inputNames(spec: Spec): string[] {
-  const names = new Set(["input"]);
-  for (const { join, union } of spec.steps) {
-    if (typeof join?.input === "string" && join.input) names.add(join.input);
-    if (Array.isArray(union?.inputs)) for (const name of union.inputs) if (typeof name === "string") names.add(name);
-  }
-  return [...names];
-}
-
 /** Columns that step `index` sees, as far as the earlier steps let one tell; null when only the server knows. */
 export function columnsAt(spec: Spec, schema: readonly ColumnInfo[] | null, index: number): ColumnInfo[] | null {
   let columns: ColumnInfo[] | null = overridesFormat(spec) ? [{ name: "line", type: "utf8" }] : schema && [...schema];
   for (const step of spec.steps.slice(0, index)) columns = columns && after(columns, kindOf(step), settingsOf(step));
   return columns;
+}
+
+/** What the specification says about how the main input is read, instead of what was found. */
+export function mainOverride(spec: Spec): Record<string, unknown> {
+  const inputs = Array.isArray(spec.inputs) ? (spec.inputs as unknown[]) : [];
+  return inputs.filter(isObject).find((input) => input.name === "input") ?? {};
+}
+
+/** The specification with these fields of the main input's reading; an override that says nothing goes. */
+export function withOverride(spec: Spec, changes: Record<string, unknown>): Spec {
+  const others = (Array.isArray(spec.inputs) ? (spec.inputs as unknown[]) : []).filter(
+    (input) => !isObject(input) || input.name !== "input",
+  );
+  const kept = Object.entries({ ...mainOverride(spec), ...changes, name: "input" }).filter(
+    ([, each]) => each !== undefined,
+  );
+  const inputs = kept.length > 1 ? [Object.fromEntries(kept), ...others] : others;
+  const { inputs: _, ...rest } = spec;
+  return { ...rest, version: 1, steps: spec.steps, output: spec.output, ...(inputs.length > 0 && { inputs }) };
 }
 
 /** Whether the specification reads the file as plain lines, whatever it was taken for. */

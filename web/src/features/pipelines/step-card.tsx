@@ -1,7 +1,24 @@
 import { Button } from "@/components/ui";
+import {
+  CastForm,
+  DeriveForm,
+  DistinctForm,
+  DropForm,
+  DropNullForm,
+  ExpectForm,
+  ExtractForm,
+  FillNullForm,
+  JoinForm,
+  RenameForm,
+  SampleForm,
+  SqlForm,
+  UnionForm,
+} from "./more-forms";
 import { Problems } from "./problems";
 import { type ColumnInfo, kindOf, type PipelineProblem, type Step, settingsOf } from "./spec";
 import { AggregateForm, FilterForm, LimitForm, SelectForm, SortForm, type StepFormProps } from "./step-forms";
+import { StepOutcome } from "./step-outcome";
+import type { Preview } from "./use-preview";
 
 type Form = (props: StepFormProps) => React.ReactNode;
 
@@ -11,6 +28,19 @@ export const FORMS: Record<string, { title: string; form: Form }> = {
   aggregate: { title: "Aggregate", form: AggregateForm },
   sort: { title: "Sort", form: SortForm },
   limit: { title: "Limit", form: LimitForm },
+  derive: { title: "Add columns", form: DeriveForm },
+  rename: { title: "Rename", form: RenameForm },
+  cast: { title: "Change types", form: CastForm },
+  drop: { title: "Drop columns", form: DropForm },
+  distinct: { title: "Distinct", form: DistinctForm },
+  fillNull: { title: "Fill nulls", form: FillNullForm },
+  dropNull: { title: "Drop nulls", form: DropNullForm },
+  join: { title: "Join", form: JoinForm },
+  union: { title: "Append", form: UnionForm },
+  extract: { title: "Extract", form: ExtractForm },
+  sample: { title: "Sample", form: SampleForm },
+  expect: { title: "Check", form: ExpectForm },
+  sql: { title: "SQL", form: SqlForm },
 };
 
 interface Props {
@@ -19,12 +49,18 @@ interface Props {
   last: boolean;
   columns: readonly ColumnInfo[] | null;
   problems: readonly PipelineProblem[];
+  /** What it did to the sample; null while nobody knows. */
+  outcome: Preview["steps"][number] | null;
+  fresh: boolean;
+  shown: boolean;
+  show: () => void;
   change: (step: Step) => void;
   move: (by: -1 | 1) => void;
   remove: () => void;
 }
 
-export function StepCard({ step, number, last, columns, problems, change, move, remove }: Props) {
+export function StepCard(props: Props) {
+  const { step, number, last, columns, problems, outcome, change, move, remove } = props;
   const kind = kindOf(step);
   const known = FORMS[kind];
   const title = known?.title ?? kind;
@@ -61,6 +97,16 @@ export function StepCard({ step, number, last, columns, problems, change, move, 
         )}
         {!Form && <p className="text-sm text-muted">Edit this step in the JSON view.</p>}
         <Problems problems={problems} />
+        {outcome && problems.length === 0 && (
+          <div className="flex flex-wrap items-center justify-between gap-2">
+            <StepOutcome outcome={outcome} fresh={props.fresh} />
+            {!last && (
+              <Button small variant="ghost" aria-pressed={props.shown} onClick={props.show}>
+                {`Show what step ${number} leaves`}
+              </Button>
+            )}
+          </div>
+        )}
       </div>
     </li>
   );

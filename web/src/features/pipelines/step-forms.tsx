@@ -1,6 +1,8 @@
 import { useState } from "react";
-import { Button, Select, TextArea, TextField } from "@/components/ui";
+import { Button, Select, TextField } from "@/components/ui";
 import { ColumnChoice, ColumnField } from "./column-fields";
+import { ExpressionField } from "./expression-field";
+import { ListForm, type Part } from "./list-form";
 import { andAlso, type ColumnInfo, identifier, literal, texts } from "./spec";
 
 export interface StepFormProps {
@@ -22,14 +24,13 @@ export function FilterForm({ settings, columns, change }: StepFormProps) {
   const where = String(settings.where ?? "");
   return (
     <div className="grid grid-cols-1 gap-3">
-      <TextArea
+      <ExpressionField
         label="Keep rows where"
         hint="An SQL expression, such as country = 'India' AND amount > 100"
         rows={2}
-        className="font-mono"
-        spellCheck={false}
         value={where}
-        onChange={(event) => change({ ...settings, where: event.target.value })}
+        columns={columns}
+        change={(next) => change({ ...settings, where: next })}
       />
       {columns && columns.length > 0 && (
         <ConditionMaker columns={columns} add={(text) => change({ ...settings, where: andAlso(where, text) })} />
@@ -79,14 +80,12 @@ export function SelectForm({ settings, columns, change }: StepFormProps) {
   );
 }
 
-interface Aggregate {
-  name: string;
-  expr: string;
-}
+const FIGURE: readonly Part[] = [
+  { name: "name", label: "Name", kind: "text" },
+  { name: "expr", label: "Expression", kind: "aggregate", placeholder: "sum(amount)" },
+];
 
 export function AggregateForm({ settings, columns, change }: StepFormProps) {
-  const aggregates = (Array.isArray(settings.aggregates) ? settings.aggregates : []) as Aggregate[];
-  const set = (next: Aggregate[]) => change({ ...settings, aggregates: next });
   return (
     <div className="grid grid-cols-1 gap-3">
       <ColumnChoice
@@ -95,37 +94,13 @@ export function AggregateForm({ settings, columns, change }: StepFormProps) {
         chosen={texts(settings.groupBy)}
         change={(groupBy) => change({ ...settings, groupBy })}
       />
-      <div className="grid gap-2">
-        {aggregates.map((aggregate, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows are edited in place and have no identity of their own
-          <div key={index} className="grid items-end gap-2 sm:grid-cols-[1fr_2fr_auto]">
-            <TextField
-              label="Name"
-              value={aggregate.name}
-              onChange={(event) => set(aggregates.with(index, { ...aggregate, name: event.target.value }))}
-            />
-            <TextField
-              label="Expression"
-              className="font-mono"
-              placeholder="sum(amount)"
-              value={aggregate.expr}
-              onChange={(event) => set(aggregates.with(index, { ...aggregate, expr: event.target.value }))}
-            />
-            <Button
-              variant="ghost"
-              aria-label={`Remove ${aggregate.name || "aggregate"}`}
-              onClick={() => set(aggregates.toSpliced(index, 1))}
-            >
-              Remove
-            </Button>
-          </div>
-        ))}
-        <div>
-          <Button small onClick={() => set([...aggregates, { name: "", expr: "" }])}>
-            Add a figure
-          </Button>
-        </div>
-      </div>
+      <ListForm
+        parts={FIGURE}
+        rows={settings.aggregates}
+        columns={columns}
+        what="figure"
+        change={(aggregates) => change({ ...settings, aggregates })}
+      />
     </div>
   );
 }

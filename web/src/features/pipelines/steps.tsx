@@ -1,18 +1,25 @@
 import type { Dispatch } from "react";
 import { Button } from "@/components/ui";
 import type { EditorEvent, EditorState } from "./editor-state";
-import { type ColumnInfo, columnsAt, type PipelineProblem, problemsOf } from "./spec";
+import { type ColumnInfo, columnsAt, kindOf, type PipelineProblem, problemsOf } from "./spec";
 import { FORMS, StepCard } from "./step-card";
+import type { LivePreview } from "./use-preview";
 
 interface Props {
   state: EditorState;
+  /** Counts undos and redos: after one the fields are drawn anew. */
+  jumps: number;
+  live: LivePreview;
+  /** The step behind which rows are shown. */
+  after: number | null;
+  show: (step: number) => void;
   schema: readonly ColumnInfo[] | null;
   problems: readonly PipelineProblem[];
   dispatch: Dispatch<EditorEvent>;
 }
 
 /** The steps in order, and buttons to add one. */
-export function Steps({ state, schema, problems, dispatch }: Props) {
+export function Steps({ state, jumps, live, after, show, schema, problems, dispatch }: Props) {
   const { spec, keys } = state;
   return (
     <div className="grid grid-cols-1 gap-3">
@@ -22,12 +29,16 @@ export function Steps({ state, schema, problems, dispatch }: Props) {
       <ol className="grid gap-3">
         {spec.steps.map((step, index) => (
           <StepCard
-            key={keys[index]}
+            key={`${jumps} ${keys[index]}`}
             step={step}
             number={index + 1}
             last={index === spec.steps.length - 1}
             columns={columnsAt(spec, schema, index)}
             problems={problemsOf(problems, index)}
+            outcome={live.preview?.steps.find((each) => each.index === index && each.step === kindOf(step)) ?? null}
+            fresh={live.fresh}
+            shown={after === index}
+            show={() => show(index)}
             change={(next) => dispatch({ type: "step", index, step: next })}
             move={(by) => dispatch({ type: "move", index, by })}
             remove={() => dispatch({ type: "remove", index })}

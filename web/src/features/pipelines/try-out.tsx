@@ -1,62 +1,65 @@
-import { useState } from "react";
-import { useClient } from "urql";
-import { Grid } from "@/components/data";
+import { Grid } from "@/components/grid";
 import { Note, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { Words } from "@/components/words";
-import { type PipelineSpecInput, PreviewPipelineDocument, type PreviewPipelineQuery } from "@/gql/graphql";
 import { count, plural } from "@/lib/format";
-import { fromCombined } from "@/lib/refusal";
-import { inputNames, type Spec } from "./spec";
+import type { LivePreview, Preview } from "./use-preview";
 
-type Preview = Extract<PreviewPipelineQuery["previewPipeline"], { __typename: "PipelinePreview" }>;
+interface Props {
+  live: LivePreview;
+  /** The step behind which the rows are shown, from 0; null is the end. */
+  after: number | null;
+  showEnd: () => void;
+  disabled: boolean;
+}
 
-/** Runs the pipeline on the beginning of its inputs and shows what comes out. */
-export function TryOut({ spec, inputs, disabled }: { spec: Spec; inputs: Record<string, string>; disabled: boolean }) {
-  const client = useClient();
-  const [busy, setBusy] = useState(false);
-  const [preview, setPreview] = useState<Preview | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const tryOut = async () => {
-    setBusy(true);
-    setError(null);
-    const input = {
-      spec: spec as unknown as PipelineSpecInput,
-      inputs: inputNames(spec).map((name) => ({ name, datasetId: inputs[name] ?? "" })),
-      rows: 20,
-    };
-    const result = await client
-      .query(PreviewPipelineDocument, { input }, { requestPolicy: "network-only" })
-      .toPromise();
-    const answer = result.data?.previewPipeline;
-    if (answer?.__typename === "PipelinePreview") setPreview(answer);
-    else setError(answer?.message ?? (result.error ? fromCombined(result.error).message : "No answer."));
-    setBusy(false);
-  };
+/** What comes out of the beginning of the data: at the end, or behind one step. */
+export function TryOut({ live, after, showEnd, disabled }: Props) {
+  const { preview, error, busy, fresh, refresh } = live;
   return (
     <Panel
-      title="Try it on the beginning of the data"
+      title={after === null ? "What comes out" : `What step ${after + 1} leaves`}
       actions={
-        <Button small onClick={tryOut} busy={busy} disabled={disabled}>
-          Preview
-        </Button>
+        <>
+          {after !== null && (
+            <Button small onClick={showEnd}>
+              Show the end
+            </Button>
+          )}
+          <Button small onClick={refresh} busy={busy} disabled={disabled}>
+            Preview
+          </Button>
+        </>
       }
     >
-      {error && <Note tone="bad" title={error} />}
+      {error && <Note tone="bad" title={<Words text={error} />} />}
       {preview && !error && (
-        <Grid
-          columns={preview.columns}
-          rows={preview.rows}
-          types={new Map(preview.schema.map((column) => [column.name, column.type]))}
-          caption="Beginning of the result"
-        />
+        <div className={fresh ? undefined : "opacity-60"}>
+          <p className="mb-2 text-sm text-muted" role="status">
+            {!fresh && "Being looked at anew… "}
+            {sampled(preview)}
+          </p>
+          <Grid
+            columns={preview.columns}
+            rows={preview.rows}
+            types={new Map(preview.schema.map((column) => [column.name, column.type]))}
+            caption={after === null ? "Beginning of the result" : `Beginning of what step ${after + 1} leaves`}
+          />
+        </div>
       )}
       {preview && preview.rowsRejected > 0 && !error && <Rejected preview={preview} />}
       {!preview && !error && (
-        <p className="text-muted">Shows the first rows that would come out, before you run the whole.</p>
+        <p className="text-muted">The first rows that would come out are shown here as soon as the pipeline can run.</p>
       )}
     </Panel>
   );
+}
+
+function sampled(preview: Preview): string {
+  const rows = `${count(preview.rowsIn)} → ${plural(preview.rowsOut, "row")}`;
+  return preview.sampled
+    ? `A sample: ${rows}, from the beginning, middle and end of the data.`
+    : `All of the data: ${rows}.`;
 }
 
 /** Where a row stands; one that an expectation set aside has no line. */

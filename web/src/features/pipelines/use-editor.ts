@@ -11,8 +11,9 @@ import {
 import { act } from "@/lib/client";
 import { randomKey } from "@/lib/random";
 import { messageOf } from "@/lib/refusal";
-import { type EditorState, edit } from "./editor-state";
+import type { EditorState } from "./editor-state";
 import { inputNames } from "./spec";
+import { begin, travel } from "./timeline";
 import type { Choice } from "./types";
 import { useProblems } from "./use-problems";
 
@@ -28,7 +29,8 @@ export interface EditorProps {
 export function useEditor({ pipelineId, version, start, choices, datasetId }: EditorProps) {
   const client = useClient();
   const navigate = useNavigate();
-  const [state, dispatch] = useReducer(edit, start);
+  const [timeline, dispatch] = useReducer(travel, start, begin);
+  const state = timeline.now;
   const [saved, setSaved] = useState({
     id: pipelineId,
     version,
@@ -90,6 +92,7 @@ export function useEditor({ pipelineId, version, start, choices, datasetId }: Ed
   const bind = (name: string, id: string) => setInputs({ ...inputs, [name]: id });
   return {
     state,
+    timeline,
     dispatch,
     saved,
     dirty,

@@ -1,0 +1,75 @@
+import { type FormEvent, useState } from "react";
+import { useClient } from "urql";
+import { Confirm } from "@/components/confirm";
+import { Ago, Badge } from "@/components/data";
+import { Empty, Panel } from "@/components/layout";
+import { Listing } from "@/components/more";
+import { Cell, Row, Table } from "@/components/table";
+import { Button, TextField } from "@/components/ui";
+import { type AdminUserRowFragment, AdminUsersDocument, SetUserDisabledDocument } from "@/gql/graphql";
+import { act } from "@/lib/client";
+import { usePages } from "@/lib/paging";
+
+/** All accounts: who they are, and whether they may log in. */
+export function Users({ me }: { me: string }) {
+  const [search, setSearch] = useState("");
+  const [text, setText] = useState("");
+  const list = usePages(AdminUsersDocument, { first: 50, search: search || null }, (data) => data.adminUsers);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setSearch(text.trim());
+  };
+  return (
+    <div className="grid grid-cols-1 gap-4">
+      <form onSubmit={submit} className="grid max-w-xl items-end gap-3 sm:grid-cols-[1fr_auto]">
+        <TextField
+          label="Part of a name or an e-mail address"
+          type="search"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+        <Button type="submit">Search</Button>
+      </form>
+      <Listing list={list} what="Loading accounts" empty={<Empty title="No such account" />}>
+        <Panel className="!p-0">
+          <Table caption="Accounts" head={["Name", "E-mail", "Role", "State", "Since", "Actions"]}>
+            {list.items?.map((user) => (
+              <UserRow key={user.id} user={user} own={user.id === me} changed={list.reload} />
+            ))}
+          </Table>
+        </Panel>
+      </Listing>
+    </div>
+  );
+}
+
+function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: boolean; changed: () => void }) {
+  const client = useClient();
+  const disabled = user.disabledAt !== null;
+  const set = async () => {
+    await act(client, SetUserDisabledDocument, { input: { id: user.id, disabled: !disabled } });
+    changed();
+  };
+  return (
+    <Row>
+      <Cell plain>{user.name}</Cell>
+      <Cell plain>{user.email}</Cell>
+      <Cell>{user.role === "ADMIN" ? "administrator" : "user"}</Cell>
+      <Cell>{disabled ? <Badge tone="bad">Disabled</Badge> : <Badge tone="good">Active</Badge>}</Cell>
+      <Cell>
+        <Ago time={user.createdAt} />
+      </Cell>
+      <Cell>
+        {own ? (
+          <span className="text-muted">you</span>
+        ) : (
+          <Confirm
+            label={disabled ? "Enable" : "Disable"}
+            question={disabled ? "Let them in again?" : "Shut them out?"}
+            act={set}
+          />
+        )}
+      </Cell>
+    </Row>
+  );
+}

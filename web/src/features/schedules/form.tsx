@@ -1,0 +1,122 @@
+import { type FormEvent, useState } from "react";
+import { Note } from "@/components/layout";
+import { Button, Select, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
+import type { NamedInput, ScheduleChoicesQuery, ScheduleOverlap } from "@/gql/graphql";
+import { inputNames } from "@/lib/inputs";
+import type { Action } from "@/lib/use-action";
+import { type Rhythm, toCron } from "./cron";
+import { RhythmFields } from "./rhythm-fields";
+
+export interface Values {
+  pipelineId: string;
+  rhythm: Rhythm;
+  timeZone: string;
+  overlap: ScheduleOverlap;
+  inputs: Record<string, string>;
+}
+
+export interface Wanted {
+  cron: string;
+  timeZone: string;
+  overlap: ScheduleOverlap;
+  inputs: NamedInput[];
+}
+
+interface Props {
+  start: Values;
+  choices: ScheduleChoicesQuery;
+  /** The pipeline of an existing schedule stays. */
+  fixed: boolean;
+  label: string;
+  action: Action;
+  save: (pipelineId: string, wanted: Wanted) => void;
+}
+
+/** All settings of a schedule, of a new one and of one that exists. */
+export function ScheduleForm({ start, choices, fixed, label, action, save }: Props) {
+  const [values, setValues] = useState(start);
+  const set = (changes: Partial<Values>) => setValues({ ...values, ...changes });
+  const pipeline = choices.pipelines.nodes.find(({ id }) => id === values.pipelineId);
+  const names = pipeline ? inputNames(pipeline.spec) : [];
+  const general = action.otherThan("pipelineId", "cron", "timeZone", "overlap");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const inputs = names.map((name) => ({ name, datasetId: values.inputs[name] ?? "" }));
+    save(values.pipelineId, {
+      cron: toCron(values.rhythm),
+      timeZone: values.timeZone.trim(),
+      overlap: values.overlap,
+      inputs,
+    });
+  };
+  return (
+    <form onSubmit={submit} className="grid grid-cols-1 gap-4">
+      {general && <Note tone="bad" title={<Words text={general} />} />}
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Select
+          label="Pipeline"
+          required
+          disabled={fixed}
+          value={values.pipelineId}
+          error={action.errorOf("pipelineId")}
+          onChange={(event) => set({ pipelineId: event.target.value })}
+        >
+          <option value="">Choose…</option>
+          {choices.pipelines.nodes.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+          {fixed && !pipeline && <option value={values.pipelineId}>The pipeline of this schedule</option>}
+        </Select>
+        {names.map((name) => (
+          <Select
+            key={name}
+            label={name === "input" ? "Data set" : `Data set “${name}”`}
+            required
+            value={values.inputs[name] ?? ""}
+            onChange={(event) => set({ inputs: { ...values.inputs, [name]: event.target.value } })}
+          >
+            <option value="">Choose…</option>
+            {choices.datasets.nodes.map((dataset) => (
+              <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "READY"}>
+                {dataset.name}
+              </option>
+            ))}
+          </Select>
+        ))}
+      </div>
+      <RhythmFields rhythm={values.rhythm} change={(rhythm) => set({ rhythm })} error={action.errorOf("cron")} />
+      <div className="grid gap-4 sm:grid-cols-2">
+        <TextField
+          label="Time zone"
+          required
+          list="time-zones"
+          value={values.timeZone}
+          error={action.errorOf("timeZone")}
+          hint="Whose clock is meant, such as Asia/Kolkata or UTC."
+          onChange={(event) => set({ timeZone: event.target.value })}
+        />
+        <datalist id="time-zones">
+          {Intl.supportedValuesOf("timeZone").map((zone) => (
+            <option key={zone} value={zone} />
+          ))}
+        </datalist>
+        <Select
+          label="When the run before has not ended"
+          value={values.overlap}
+          onChange={(event) => set({ overlap: event.target.value as ScheduleOverlap })}
+        >
+          <option value="SKIP">leave this run out</option>
+          <option value="QUEUE">run as soon as it has ended</option>
+        </Select>
+      </div>
+      <div>
+        <Button type="submit" variant="primary" busy={action.busy}>
+          {label}
+        </Button>
+      </div>
+    </form>
+  );
+}

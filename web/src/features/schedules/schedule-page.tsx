@@ -1,0 +1,194 @@
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { useClient, useQuery } from "urql";
+import { Confirm } from "@/components/confirm";
+import { Ago } from "@/components/data";
+import { JobBadge } from "@/components/job-badge";
+import { Empty, Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
+import { Cell, Row, Table } from "@/components/table";
+import { Button, buttonClass } from "@/components/ui";
+import {
+  DeleteScheduleDocument,
+  ScheduleChoicesDocument,
+  SchedulePageDocument,
+  type SchedulePageQuery,
+  UpdateScheduleDocument,
+} from "@/gql/graphql";
+import { act } from "@/lib/client";
+import { duration, secondsBetween } from "@/lib/format";
+import { fromCombined } from "@/lib/refusal";
+import { useAction } from "@/lib/use-action";
+import { describe, fromCron, inZone } from "./cron";
+import { ScheduleForm } from "./form";
+import { OUTCOMES, ScheduleNotes, ScheduleState } from "./state";
+
+type Detail = NonNullable<SchedulePageQuery["schedule"]>;
+
+/** Runs start by the clock: the page looks again this often, in milliseconds. */
+const POLL = 5000;
+
+export function SchedulePage() {
+  const { id } = useParams({ strict: false }) as { id: string };
+  const [{ data, error, fetching }, again] = useQuery({ query: SchedulePageDocument, variables: { id } });
+  const reload = () => again({ requestPolicy: "network-only" });
+  useEffect(() => {
+    const timer = setInterval(() => again({ requestPolicy: "network-only" }), POLL);
+    return () => clearInterval(timer);
+  }, [again]);
+  const schedule = data?.schedule;
+  if (error && !schedule) return <Failed error={fromCombined(error)} retry={reload} />;
+  if (!schedule && fetching) return <Loading what="Loading the schedule" />;
+  if (!schedule) {
+    return (
+      <Empty title="There is no such schedule.">
+        <Link to="/schedules" className={buttonClass()}>
+          All schedules
+        </Link>
+      </Empty>
+    );
+  }
+  return <Page schedule={schedule} changed={reload} />;
+}
+
+function Page({ schedule, changed }: { schedule: Detail; changed: () => void }) {
+  return (
+    <>
+      <PageHeader
+        title={schedule.pipeline?.name ?? "A deleted pipeline"}
+        note={
+          <span className="flex flex-wrap items-center gap-3">
+            <ScheduleState schedule={schedule} /> {describe(schedule.cron)}, {schedule.timeZone}
+          </span>
+        }
+      >
+        <Actions schedule={schedule} changed={changed} />
+      </PageHeader>
+      <div className="grid grid-cols-1 gap-4">
+        <ScheduleNotes schedule={schedule} />
+        <Runs schedule={schedule} />
+        <Jobs jobs={schedule.jobs.nodes} />
+        <Settings schedule={schedule} changed={changed} />
+      </div>
+    </>
+  );
+}
+
+function Actions({ schedule, changed }: { schedule: Detail; changed: () => void }) {
+  const client = useClient();
+  const navigate = useNavigate();
+  const action = useAction();
+  const { id, enabled } = schedule;
+  const toggle = () =>
+    action.run(async () => {
+      await act(client, UpdateScheduleDocument, { input: { id, enabled: !enabled } });
+      changed();
+    });
+  const remove = async () => {
+    await act(client, DeleteScheduleDocument, { input: { id } });
+    await navigate({ to: "/schedules" });
+  };
+  return (
+    <>
+      <Confirm label="Delete" question="Really delete?" act={remove} />
+      <Button variant={enabled ? "secondary" : "primary"} onClick={toggle} busy={action.busy}>
+        {enabled ? "Pause" : "Let it run"}
+      </Button>
+      {action.refusal && (
+        <p role="alert" className="w-full text-sm text-bad">
+          {action.refusal.message}
+        </p>
+      )}
+    </>
+  );
+}
+
+function Runs({ schedule }: { schedule: Detail }) {
+  const { lastTickAt, lastOutcome, nextRuns, timeZone } = schedule;
+  return (
+    <Panel title="Next runs">
+      {nextRuns.length === 0 ? (
+        <p className="text-muted">None while it does not run.</p>
+      ) : (
+        <ol className="grid gap-1 tabular-nums" aria-label="Next runs">
+          {nextRuns.map((time) => (
+            <li key={time}>
+              <time dateTime={time}>{inZone(time, timeZone)}</time>
+            </li>
+          ))}
+        </ol>
+      )}
+      <div className="mt-4">
+        <Facts
+          facts={[
+            ["Last run due", lastTickAt ? <Ago key="last" time={lastTickAt} /> : "never"],
+            ["What came of it", lastOutcome ? OUTCOMES[lastOutcome] : "–"],
+            ["Made", <Ago key="made" time={schedule.createdAt} />],
+          ]}
+        />
+      </div>
+    </Panel>
+  );
+}
+
+function Jobs({ jobs }: { jobs: Detail["jobs"]["nodes"] }) {
+  return (
+    <Panel title="Its jobs">
+      {jobs.length === 0 ? (
+        <p className="text-muted">None yet.</p>
+      ) : (
+        <Table caption="Jobs of the schedule" head={["Job", "Status", "Took", "Started"]}>
+          {jobs.map((job) => (
+            <Row key={job.id}>
+              <Cell plain>
+                <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium text-accent hover:underline">
+                  {job.name}
+                </Link>
+              </Cell>
+              <Cell>
+                <JobBadge status={job.status} cancelling={job.cancelRequested} />
+              </Cell>
+              <Cell>
+                {job.startedAt && job.finishedAt ? duration(secondsBetween(job.startedAt, job.finishedAt)) : "–"}
+              </Cell>
+              <Cell>
+                <Ago time={job.createdAt} />
+              </Cell>
+            </Row>
+          ))}
+        </Table>
+      )}
+    </Panel>
+  );
+}
+
+function Settings({ schedule, changed }: { schedule: Detail; changed: () => void }) {
+  const client = useClient();
+  const action = useAction();
+  const [{ data, error }] = useQuery({ query: ScheduleChoicesDocument, variables: {} });
+  return (
+    <Panel title="Settings">
+      {error && !data && <Note tone="bad" title={fromCombined(error).message} />}
+      {data && (
+        <ScheduleForm
+          start={{
+            pipelineId: schedule.pipelineId,
+            rhythm: fromCron(schedule.cron),
+            timeZone: schedule.timeZone,
+            overlap: schedule.overlap,
+            inputs: Object.fromEntries(schedule.inputs.map(({ name, datasetId }) => [name, datasetId])),
+          }}
+          choices={data}
+          fixed
+          label="Save"
+          action={action}
+          save={(_, wanted) =>
+            action.run(async () => {
+              await act(client, UpdateScheduleDocument, { input: { id: schedule.id, ...wanted } });
+              changed();
+            })
+          }
+        />
+      )}
+    </Panel>
+  );
+}

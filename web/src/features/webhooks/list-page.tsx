@@ -1,0 +1,99 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { useClient } from "urql";
+import { Ago, Code, CopyButton } from "@/components/data";
+import { Empty, Note, PageHeader, Panel } from "@/components/layout";
+import { Listing } from "@/components/more";
+import { Cell, Row, Table } from "@/components/table";
+import { CreateWebhookDocument, WebhooksDocument } from "@/gql/graphql";
+import { act } from "@/lib/client";
+import { usePages } from "@/lib/paging";
+import { useAction } from "@/lib/use-action";
+import { WebhookForm } from "./form";
+import { EVENTS, WebhookState } from "./state";
+
+const ALL = { url: "", events: EVENTS.map(({ event }) => event) };
+
+export function WebhooksPage() {
+  const list = usePages(WebhooksDocument, { first: 50 }, (data) => data.webhooks);
+  return (
+    <>
+      <PageHeader title="Webhooks" note="Servers of yours that are told when jobs end." />
+      <div className="grid grid-cols-1 gap-4">
+        <NewWebhook made={list.reload} />
+        <Listing
+          list={list}
+          what="Loading webhooks"
+          empty={
+            <Empty title="No webhooks yet">
+              <p>
+                Messages are signed as Standard Webhooks describe, and sent again for about 16 hours until they are
+                taken.
+              </p>
+            </Empty>
+          }
+        >
+          <Panel className="!p-0">
+            <Table caption="Webhooks" head={["Address", "State", "Tells of jobs that have", "Made"]}>
+              {list.items?.map((webhook) => (
+                <Row key={webhook.id}>
+                  <Cell plain>
+                    <Link
+                      to="/webhooks/$id"
+                      params={{ id: webhook.id }}
+                      className="font-medium break-all text-accent hover:underline"
+                    >
+                      {webhook.url}
+                    </Link>
+                  </Cell>
+                  <Cell>
+                    <WebhookState webhook={webhook} />
+                  </Cell>
+                  <Cell plain>
+                    {EVENTS.filter(({ event }) => webhook.events.includes(event))
+                      .map(({ text }) => text)
+                      .join(", ")}
+                  </Cell>
+                  <Cell>
+                    <Ago time={webhook.createdAt} />
+                  </Cell>
+                </Row>
+              ))}
+            </Table>
+          </Panel>
+        </Listing>
+      </div>
+    </>
+  );
+}
+
+/** Makes a webhook and shows its secret this once. */
+function NewWebhook({ made }: { made: () => void }) {
+  const client = useClient();
+  const action = useAction();
+  const [secret, setSecret] = useState<string | null>(null);
+  const create = (url: string, events: (typeof ALL.events)[number][]) =>
+    action.run(async () => {
+      const answer = await act(client, CreateWebhookDocument, { input: { url, events } });
+      setSecret(answer.secret);
+      made();
+    });
+  return (
+    <Panel title="New webhook">
+      <div className="grid grid-cols-1 gap-4">
+        <WebhookForm start={ALL} label="Make webhook" action={action} save={create} clear />
+        {secret && (
+          <Note
+            title="Copy the secret now: it is not shown again."
+            hint="The receiver verifies the signature of each message with it."
+          >
+            <Code>{secret}</Code>
+            <div>
+              <CopyButton text={secret} label="Copy secret" />
+            </div>
+          </Note>
+        )}
+      </div>
+    </Panel>
+  );
+}
