@@ -1,8 +1,8 @@
 """`python -m tests.bench [PART …]`: measures the service, prints the figures and writes them to RESULTS.md here.
 
 Parts of the service: start, metadata, jobs, many, claims, large. Parts of the engine: peers, s3, cancel, on the peers'
-data, which is made at first; `peers:W1,W3` are some workloads only. `--orders FILE` is a CSV like that of the peers'
-benchmark, which `large` needs, and which s3 and cancel then use.
+data, which is made at first; `peers:W1,W3` are some workloads only. `flight` pulls the peers' Parquet file as Arrow.
+`--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.bench import cancel, load, queueing, s3
+from tests.bench.flight import run as streams
 from tests.bench.peers import run as peers
 from tests.bench.watch import run_jobs
 from tests.graph.http.serving import free_port
@@ -181,6 +182,10 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
                 works, options.peers.split(","), options.rows, options.runs
             )
             continue
+        if name == "flight":
+            parquet = peers.data(peers.environment(), options.rows)[0] / "orders.parquet"
+            sections["Streams of Arrow Flight"] = streams.measure(parquet, options.runs)
+            continue
         orders = (
             Path(options.orders) if options.orders else peers.data(peers.environment(), options.rows)[0] / "orders.csv"
         )
@@ -194,7 +199,7 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    usual = ["start", "metadata", "jobs", "many", "claims", "large", "peers", "s3", "cancel"]
+    usual = ["start", "metadata", "jobs", "many", "claims", "large", "peers", "s3", "cancel", "flight"]
     parser.add_argument("parts", nargs="*", default=usual)
     parser.add_argument("--orders", type=Path, default=os.environ.get("BENCH_ORDERS"))
     parser.add_argument("--seconds", type=float, default=8.0)
@@ -204,7 +209,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(peers.PEERS), help="some peers only")
     options = parser.parse_args()
-    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel"}]
+    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel", "flight"}]
     options.parts = [part for part in options.parts if part not in of_engine]
     sections = measure_engine(of_engine, options)
     if "claims" in options.parts:
