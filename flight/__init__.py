@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from graph.core.errors import ConfigurationError
 from graph.core.keys import KeyRing
 from graph.core.settings import Settings
 
@@ -22,6 +23,14 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """
     secret = settings.s3_secret_access_key
     return {
+        "tls": _tls(settings),
+        "limits": {
+            "callsPerMinute": settings.flight_calls_per_minute,
+            "maxStreams": settings.flight_max_streams,
+            "maxStreamsPerWorkspace": settings.flight_max_streams_per_workspace,
+            "maxMessageBytes": settings.flight_max_message_bytes,
+            "maxPuts": settings.flight_max_puts,
+        },
         "host": settings.flight_host,
         "port": settings.flight_port,
         "jwks": KeyRing.from_settings(settings).jwks(),
@@ -37,13 +46,22 @@ def configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _tls(settings: Settings) -> dict[str, str | None] | None:
+    certificate, key, client_ca = settings.flight_tls_cert, settings.flight_tls_key, settings.flight_tls_client_ca
+    if certificate and key:
+        return {"certificate": certificate, "key": key.get_secret_value(), "clientCa": client_ca}
+    if certificate or key or client_ca:
+        # half of it must not end as plain gRPC
+        raise ConfigurationError("TLS of Flight needs both FLIGHT_TLS_CERT and FLIGHT_TLS_KEY.")
+    return None
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; open streams get some seconds to end.
 
     Blocks, without the GIL. Raises `ConfigurationError` for settings that cannot be used (also: a port that is taken).
     """
     from engine import _engine
-    from graph.core.errors import ConfigurationError
 
     config = json.dumps(configuration(settings))
     try:

@@ -25,7 +25,7 @@ from graph.admin.service import StatusReader
 from graph.context import Services
 from graph.core import telemetry
 from graph.core.db import Database
-from graph.core.errors import DomainError, Forbidden, NotAuthenticated, NotFound, ServiceUnavailable
+from graph.core.errors import DomainError, Forbidden, InvalidInput, NotAuthenticated, NotFound, ServiceUnavailable
 from graph.core.events import Events
 from graph.core.keys import KeyRing
 from graph.core.memory import tame_malloc
@@ -189,7 +189,9 @@ async def _domain_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, DomainError):
         raise error
     status = 409
-    if isinstance(error, Forbidden):
+    if isinstance(error, InvalidInput):
+        status = 400
+    elif isinstance(error, Forbidden):
         status = 403
     elif isinstance(error, NotAuthenticated):
         status = 401

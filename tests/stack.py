@@ -42,7 +42,7 @@ JOB = """query($id: ID!) { job(id: $id) { id status attempt
   progress { rowsIn rowsOut rowsFiltered rowsRejected fraction }
   error { code message step column row hint }
   result { rows sizeBytes files { name format sizeBytes rows url } rejects { rows url }
-    flight { location ticket descriptor snippets { pandas polars duckdb } } } } }"""
+    flight { location ticket descriptor snippets { pandas polars duckdb r } } } } }"""
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 

@@ -55,9 +55,14 @@ pub struct Listed {
     pub name: Option<String>,
 }
 
+/// A page of the list of tables.
 #[derive(Deserialize)]
-struct Tables {
-    tables: Vec<Listed>,
+pub struct Page {
+    /// Its tables.
+    pub tables: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 impl Catalog {
@@ -82,28 +87,55 @@ impl Catalog {
 
     /// A ticket for `["jobs", id]` or `["datasets", id]`.
     pub async fn resolve(&self, caller: &Caller, kind: Kind, id: &str) -> Result<Resolved> {
-        // The id becomes a path segment: what is no id never gets there.
-        if id.is_empty() || id.len() > 200 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=+".contains(&b)) {
-            return Err(not_found(kind, id));
-        }
-        let answer =
-            self.get(caller, &format!("/internal/flight/{}/{}", kind.plural(), id.replace('+', "%2B"))).await?;
-        match answer {
+        match self.get(caller, &path_of(kind, id, "")?).await? {
             Answer::Found(value) => parse(value),
             Answer::Missing => Err(not_found(kind, id)),
         }
     }
 
-    /// All tables that the caller may read.
+    /// All tables that the caller may read: for answers that hold them all.
+    #[allow(dead_code, reason = "ListFlights goes page by page; lists of Flight SQL are whole")]
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Listed>> {
-        match self.get(caller, "/internal/flight").await? {
-            Answer::Found(value) => Ok(parse::<Tables>(value)?.tables),
+        let mut page = self.page(caller, None).await?;
+        let mut tables = std::mem::take(&mut page.tables);
+        while let Some(after) = page.next {
+            page = self.page(caller, Some(&after)).await?;
+            tables.append(&mut page.tables);
+        }
+        Ok(tables)
+    }
+
+    /// A page of the tables that the caller may read, behind the page that said `after`.
+    pub async fn page(&self, caller: &Caller, after: Option<&str>) -> Result<Page> {
+        let path = after.map_or_else(
+            || "/internal/flight".to_owned(),
+            |after| {
+                let query: String = url::form_urlencoded::byte_serialize(after.as_bytes()).collect();
+                format!("/internal/flight?after={query}")
+            },
+        );
+        match self.get(caller, &path).await? {
+            Answer::Found(value) => parse(value),
             Answer::Missing => Err(Error::Internal("The API has no list of tables: it is of another version.".into())),
         }
     }
 
     async fn get(&self, caller: &Caller, path: &str) -> Result<Answer> {
-        let mut request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&caller.token);
+        self.call(caller, reqwest::Method::GET, path, None).await
+    }
+
+    /// Ask the API as the caller.
+    pub(crate) async fn call(
+        &self,
+        caller: &Caller,
+        method: reqwest::Method,
+        path: &str,
+        json: Option<&Value>,
+    ) -> Result<Answer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&caller.token);
+        if let Some(json) = json {
+            request = request.json(json);
+        }
         if let Some(traceparent) = &caller.traceparent {
             request = request.header("traceparent", traceparent);
         }
@@ -113,12 +145,17 @@ impl Catalog {
         let said = |fallback: &str| message_of(&body).unwrap_or_else(|| fallback.to_owned());
         match status {
             200 => Ok(Answer::Found(body)),
+            400 => Err(Error::InvalidArgument(said("The API does not take this."))),
             401 => Err(Error::Unauthenticated(said(
                 "The token is not valid (any more). Log in again or make a new API token.",
             ))),
-            403 => Err(Error::Unauthenticated(said("The token may not read tables."))),
+            403 => Err(Error::Forbidden(said("The token may not do this."))),
             404 => Ok(Answer::Missing),
-            409 => Err(Error::NotReady(said("The table is not there yet: the job has not finished."))),
+            409 => Err(match body["code"].as_str() {
+                Some("NAME_TAKEN") => Error::AlreadyExists(said("There is a data set of this name already.")),
+                Some("QUOTA_EXCEEDED") => Error::Busy(said("The workspace is full.")),
+                _ => Error::NotReady(said("The table is not there yet: the job has not finished.")),
+            }),
             429 => Err(Error::Busy(said("Too many requests. Wait a little and try again."))),
             502..=504 => Err(Error::Unavailable(said("The API is not available at the moment. Try again."))),
             other => {
@@ -131,7 +168,7 @@ impl Catalog {
     /// A token for these credentials: an API token given as the password comes back as it is, if it is good.
     pub async fn log_in(&self, basic: &Basic, traceparent: Option<String>) -> Result<String> {
         if basic.password.starts_with(API_TOKEN_PREFIX) {
-            self.list(&Caller { token: basic.password.clone(), traceparent }).await?;
+            self.page(&Caller { token: basic.password.clone(), traceparent }, None).await?;
             return Ok(basic.password.clone());
         }
         let variables = json!({"input": {"email": basic.user, "password": basic.password}});
@@ -175,12 +212,25 @@ impl Catalog {
     }
 }
 
-enum Answer {
+/// What the API says of something.
+pub(crate) enum Answer {
+    /// This.
     Found(Value),
+    /// That it is not there, or not for the caller.
     Missing,
 }
 
-fn not_found(kind: Kind, id: &str) -> Error {
+/// The API's path of a table, and of what is below it (`/progress`).
+pub(crate) fn path_of(kind: Kind, id: &str, below: &str) -> Result<String> {
+    // The id becomes a path segment: what is no id never gets there.
+    if id.is_empty() || id.len() > 200 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=+".contains(&b)) {
+        return Err(not_found(kind, id));
+    }
+    Ok(format!("/internal/flight/{}/{}{below}", kind.plural(), id.replace('+', "%2B")))
+}
+
+/// The one error for what is not there and what is somebody else's.
+pub(crate) fn not_found(kind: Kind, id: &str) -> Error {
     let (what, shown) = (if kind == Kind::Job { "job" } else { "data set" }, id.chars().take(80).collect::<String>());
     Error::NotFound(format!("There is no {what} '{shown}', or it is not in a workspace of yours."))
 }
@@ -190,7 +240,8 @@ fn message_of(body: &Value) -> Option<String> {
     body["detail"].as_str().or_else(|| body["title"].as_str()).map(str::to_owned)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
+/// Read an answer.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
         log::error!("the API's answer cannot be read: {error}");
         Error::Internal("The API's answer cannot be read: it is of another version than the Flight server.".into())

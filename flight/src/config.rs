@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use karyaksham_engine::store::CONTENT_TYPE as STORED_AS;
 use object_store::aws::AmazonS3Builder;
+use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use serde::Deserialize;
+use tokio::runtime::Handle;
+use tonic::codegen::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::error::{Error, Result};
 
@@ -25,9 +29,30 @@ pub struct Config {
     pub api_url: String,
     /// Where the objects are.
     pub storage: StorageConfig,
+    /// Certificate and key for TLS; plain HTTP/2 if absent.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
     /// Limits; each has a default.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// TLS, all in PEM.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The server's certificate, and those between it and its root.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// Certificates of those who sign clients' certificates: with them, a client without one is refused.
+    pub client_ca: Option<String>,
+}
+
+impl std::fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsConfig").field("mutual", &self.client_ca.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// JSON Web Key Set (RFC 7517) of Ed25519 keys (RFC 8037).
@@ -89,6 +114,20 @@ pub struct Limits {
     pub prefetch_total_bytes: usize,
     /// Streams at once; further ones are refused with `RESOURCE_EXHAUSTED`.
     pub max_streams: usize,
+    /// Streams at once for tables of one workspace.
+    pub max_streams_per_workspace: usize,
+    /// Calls a minute with one token; 0 for any number.
+    pub calls_per_minute: u32,
+    /// Tables that are taken in at once (`DoPut`).
+    pub max_puts: usize,
+    /// Memory that the encoder of one such table may use, in bytes.
+    pub put_memory_bytes: u64,
+    /// Seconds that a client may pause while it sends a table.
+    pub put_idle_seconds: u64,
+    /// Seconds that a client that has sent a table waits for its inspection, at most.
+    pub put_ready_seconds: u64,
+    /// Seconds that `PollFlightInfo` waits for news of a job, at most.
+    pub poll_seconds: u64,
     /// Endpoints of one `FlightInfo` at most.
     pub max_endpoints: usize,
     /// Largest ticket taken, in bytes.
@@ -107,6 +146,13 @@ impl Default for Limits {
             prefetch_bytes: 64 * MIB,
             prefetch_total_bytes: 256 * MIB,
             max_streams: 256,
+            max_streams_per_workspace: 128,
+            calls_per_minute: 1200,
+            max_puts: 4,
+            put_memory_bytes: 256 * MIB as u64,
+            put_idle_seconds: 120,
+            put_ready_seconds: 30,
+            poll_seconds: 10,
             max_endpoints: 16,
             max_ticket_bytes: MIB,
             drain_seconds: 10,
@@ -131,12 +177,25 @@ impl Config {
 }
 
 impl StorageConfig {
-    /// Open the bucket. Nothing is requested yet.
+    /// Open the bucket for reading. Nothing is requested yet.
     pub fn open(&self) -> Result<Arc<dyn ObjectStore>> {
+        self.build(ClientOptions::new().with_timeout(Duration::from_mins(1)), None)
+    }
+
+    /// Open the bucket for writing; its network traffic runs on that runtime, whichever one writes.
+    pub fn open_for_writing(&self, network: Handle) -> Result<Arc<dyn ObjectStore>> {
+        // Of each part too: SeaweedFS gzips what it takes for text.
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(STORED_AS));
         let client = ClientOptions::new()
-            .with_allow_http(true)
-            .with_connect_timeout(Duration::from_secs(5))
-            .with_timeout(Duration::from_mins(1));
+            .with_default_headers(headers)
+            .with_default_content_type(STORED_AS)
+            .with_timeout(Duration::from_mins(2));
+        self.build(client, Some(SpawnedReqwestConnector::new(network)))
+    }
+
+    fn build(&self, client: ClientOptions, connector: Option<SpawnedReqwestConnector>) -> Result<Arc<dyn ObjectStore>> {
+        let client = client.with_allow_http(true).with_connect_timeout(Duration::from_secs(5));
         // A client waits for the answer: give up within about ten seconds when the storage is gone.
         let retry = RetryConfig {
             max_retries: 4,
@@ -153,6 +212,9 @@ impl StorageConfig {
             .with_virtual_hosted_style_request(!self.path_style)
             .with_client_options(client)
             .with_retry(retry);
+        if let Some(connector) = connector {
+            builder = builder.with_http_connector(connector);
+        }
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
         }

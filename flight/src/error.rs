@@ -13,6 +13,12 @@ pub enum Error {
     /// No, wrong, expired or tampered credentials or ticket.
     #[error("{0}")]
     Unauthenticated(String),
+    /// Good credentials that do not reach: scope of the token, role in the workspace.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Something of this name is there already.
+    #[error("{0}")]
+    AlreadyExists(String),
     /// The job, data set or its object does not exist, or the caller may not see it.
     #[error("{0}")]
     NotFound(String),
@@ -53,6 +59,8 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Unauthenticated(_) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::PermissionDenied,
+            Self::AlreadyExists(_) => Code::AlreadyExists,
             Self::NotFound(_) => Code::NotFound,
             Self::NotReady(_) => Code::FailedPrecondition,
             Self::InvalidArgument(_) => Code::InvalidArgument,

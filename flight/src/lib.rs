@@ -3,15 +3,20 @@
 //! Clients come with a signed ticket (`DoGet`) or with a token and a path (`GetFlightInfo` for `["jobs", id]` or
 //! `["datasets", id]`); what they may read, the API decides. There is no database, no private key and no Python in here.
 
+mod actions;
 mod auth;
 mod catalog;
 pub mod config;
 pub mod error;
 pub mod logging;
+mod poll;
+mod put;
 mod schema;
 mod service;
 mod stream;
+mod throttle;
 pub mod ticket;
+mod tls;
 
 use std::net::ToSocketAddrs;
 use std::time::Duration;
@@ -19,7 +24,9 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -36,21 +43,32 @@ pub fn serve(config: &Config) -> Result<()> {
         .max_blocking_threads(config.limits.max_streams + 64)
         .build()
         .map_err(|error| Error::Config(format!("The Flight server's threads cannot be started: {error}.")))?;
-    let result = runtime.block_on(run(config));
+    // Clients' tables are encoded apart: that takes the processor for long, and must starve no stream.
+    let encoding = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("flight-put")
+        .build()
+        .map_err(|error| Error::Config(format!("The Flight server's threads cannot be started: {error}.")))?;
+    let result = runtime.block_on(run(config, encoding.handle().clone()));
     // Streams that outlived the drain are cut; their threads end at the next message.
+    encoding.shutdown_timeout(Duration::from_secs(1));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn run(config: &Config) -> Result<()> {
+async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let limits = &config.limits;
     let verifier = ticket::Verifier::new(&config.jwks, limits.max_ticket_bytes)?;
     let catalog = catalog::Catalog::new(&config.api_url, limits.api_timeout())?;
     let streams = stream::Streams::open_storage(&config.storage, limits.clone())?;
-    let service = service::Flight::new(verifier, catalog, streams, limits.clone());
+    let puts = put::Puts::new(&config.storage, catalog.clone(), limits.clone(), encoding)?;
+    let service = service::Flight::new(verifier, catalog, streams, puts, limits.clone());
     let service = FlightServiceServer::new(service)
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
+    let service = InterceptedService::new(service, throttle::Throttle::new(limits.calls_per_minute));
+    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let secure = acceptor.is_some();
 
     let wanted = (config.host.as_str(), config.port);
     let address = wanted.to_socket_addrs().ok().and_then(|mut found| found.next());
@@ -73,7 +91,10 @@ async fn run(config: &Config) -> Result<()> {
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_service(service)
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_mins(1))),
+            tls::connections(
+                TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_mins(1))),
+                acceptor,
+            ),
             async move {
                 let _ = stopping.await;
             },
@@ -82,7 +103,7 @@ async fn run(config: &Config) -> Result<()> {
     logging::event(
         log::Level::Info,
         "flight_listening",
-        &json!({"host": local.ip().to_string(), "port": local.port()}),
+        &json!({"host": local.ip().to_string(), "port": local.port(), "tls": secure}),
     );
 
     let signal = tokio::select! {

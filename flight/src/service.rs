@@ -9,11 +9,10 @@ use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, Result as ActionResult, SchemaResult,
-    Ticket as TicketBytes,
+    HandshakeRequest, HandshakeResponse, PollInfo, Result as ActionResult, SchemaResult, Ticket as TicketBytes,
 };
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use prost::Message as _;
 use prost_types::Timestamp;
 use serde_json::json;
@@ -21,12 +20,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::actions;
 use crate::auth::{self, Basic, Handshake};
-use crate::catalog::{Caller, Catalog, Listed};
+use crate::catalog::{Caller, Catalog, Listed, Page};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::logging;
+use crate::put::{PutStream, Puts};
 use crate::stream::{Messages, Streams, schema_bytes};
+use crate::throttle::{Share, Shares};
 use crate::ticket::{Kind, Verifier};
 
 /// Tables of a list whose footers are read at once.
@@ -35,21 +37,25 @@ const LIST_AHEAD: usize = 4;
 /// The service; cloning shares everything.
 #[derive(Clone)]
 pub struct Flight {
-    verifier: Arc<Verifier>,
-    catalog: Catalog,
-    streams: Streams,
-    limits: Limits,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) catalog: Catalog,
+    pub(crate) streams: Streams,
+    pub(crate) limits: Limits,
+    pub(crate) puts: Puts,
     slots: Arc<Semaphore>,
+    shares: Shares,
 }
 
 impl Flight {
-    /// A service that asks this API and reads this storage.
-    pub fn new(verifier: Verifier, catalog: Catalog, streams: Streams, limits: Limits) -> Self {
+    /// A service that asks this API, reads this storage and takes tables in.
+    pub fn new(verifier: Verifier, catalog: Catalog, streams: Streams, puts: Puts, limits: Limits) -> Self {
         let slots = Arc::new(Semaphore::new(limits.max_streams));
-        Self { verifier: Arc::new(verifier), catalog, streams, limits, slots }
+        let shares = Shares::new(limits.max_streams_per_workspace);
+        Self { verifier: Arc::new(verifier), catalog, streams, limits, puts, slots, shares }
     }
 
-    async fn info(&self, caller: &Caller, kind: Kind, id: &str, name: Option<&str>) -> Result<FlightInfo> {
+    /// A table's schema, totals and endpoints.
+    pub(crate) async fn info(&self, caller: &Caller, kind: Kind, id: &str, name: Option<&str>) -> Result<FlightInfo> {
         let resolved = self.catalog.resolve(caller, kind, id).await?;
         // The API's ticket is verified like a client's: a wrong key shows here, not at the first DoGet.
         let ticket = self.verifier.verify(resolved.ticket.as_bytes(), SystemTime::now())?;
@@ -80,18 +86,20 @@ impl Flight {
     async fn read(&self, ticket: &[u8], call: &mut Call) -> Result<DoGetStream> {
         let ticket = self.verifier.verify(ticket, SystemTime::now())?;
         call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
+        call.workspace.clone_from(&ticket.claims.workspace);
+        let share = self.shares.take(&ticket.claims.workspace)?;
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
         })?;
         let messages = self.streams.open(&ticket).await?;
-        Ok(DoGetStream { messages, _slot: slot, sent: 0, call: None })
+        Ok(DoGetStream { messages, _slot: slot, _share: share, sent: 0, call: None })
     }
 
     async fn log_in(&self, metadata: &MetadataMap, requests: &mut Streaming<HandshakeRequest>) -> Result<String> {
         let traceparent = text_of(metadata, "traceparent");
         match auth::handshake(metadata)? {
             Some(Handshake::Bearer(token)) => {
-                self.catalog.list(&Caller { token: token.clone(), traceparent }).await?;
+                self.catalog.page(&Caller { token: token.clone(), traceparent }, None).await?;
                 Ok(token)
             }
             Some(Handshake::Basic(basic)) => self.catalog.log_in(&basic, traceparent).await,
@@ -114,7 +122,7 @@ impl Flight {
 }
 
 /// `-1` is Flight's "unknown".
-fn number(value: Option<u64>) -> i64 {
+pub(crate) fn number(value: Option<u64>) -> i64 {
     value.and_then(|value| i64::try_from(value).ok()).unwrap_or(-1)
 }
 
@@ -122,12 +130,13 @@ fn text_of(metadata: &MetadataMap, name: &str) -> Option<String> {
     metadata.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn caller(metadata: &MetadataMap) -> Result<Caller> {
+/// Who calls.
+pub(crate) fn caller(metadata: &MetadataMap) -> Result<Caller> {
     Ok(Caller { token: auth::bearer(metadata)?, traceparent: text_of(metadata, "traceparent") })
 }
 
 /// The table that a descriptor names.
-fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
+pub(crate) fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
     let wanted = "the path [\"jobs\", <job id>] or [\"datasets\", <data set id>]";
     match (descriptor.r#type(), descriptor.path.as_slice()) {
         (DescriptorType::Path, [kind, id]) => Kind::from_plural(kind)
@@ -145,21 +154,26 @@ fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
     }
 }
 
-/// One call, for the log.
-struct Call {
+/// One call, for the log: who reads and sends what is audited here.
+pub(crate) struct Call {
     method: &'static str,
-    table: String,
+    pub(crate) table: String,
+    workspace: String,
+    peer: Option<String>,
     trace_id: serde_json::Value,
     request_id: Option<String>,
     started: Instant,
 }
 
 impl Call {
-    fn new(method: &'static str, metadata: &MetadataMap) -> Self {
+    pub(crate) fn new<T>(method: &'static str, request: &Request<T>) -> Self {
+        let metadata = request.metadata();
         let traceparent = text_of(metadata, "traceparent");
         Self {
             method,
             table: String::new(),
+            workspace: String::new(),
+            peer: request.remote_addr().map(|address| address.ip().to_string()),
             trace_id: logging::trace_id(traceparent.as_deref()),
             request_id: text_of(metadata, "x-request-id"),
             started: Instant::now(),
@@ -167,7 +181,7 @@ impl Call {
     }
 
     /// Log the end of the call, and turn its error into a status.
-    fn end<T>(self, result: Result<T>) -> std::result::Result<T, Status> {
+    pub(crate) fn end<T>(self, result: Result<T>) -> std::result::Result<T, Status> {
         self.log(result.as_ref().err(), None);
         result.map_err(Status::from)
     }
@@ -178,7 +192,8 @@ impl Call {
             Some(Error::Internal(_) | Error::Corrupt(_) | Error::Unavailable(_)) => log::Level::Error,
             Some(_) => log::Level::Warn,
         };
-        let fields = json!({"method": self.method, "table": self.table, "request_id": self.request_id, "trace_id": self.trace_id,
+        let workspace = (!self.workspace.is_empty()).then_some(&self.workspace);
+        let fields = json!({"method": self.method, "table": self.table, "workspace_id": workspace, "peer": self.peer, "request_id": self.request_id, "trace_id": self.trace_id,
             "seconds": self.started.elapsed().as_secs_f64(), "sent_bytes": sent,
             "code": error.map(|error| format!("{:?}", error.code())), "error": error.map(ToString::to_string)});
         logging::event(level, "flight_call", &fields);
@@ -189,6 +204,7 @@ impl Call {
 pub struct DoGetStream {
     messages: Messages,
     _slot: OwnedSemaphorePermit,
+    _share: Share,
     sent: u64,
     call: Option<Call>,
 }
@@ -232,7 +248,7 @@ impl FlightService for Flight {
     type HandshakeStream = BoxStream<'static, std::result::Result<HandshakeResponse, Status>>;
     type ListFlightsStream = BoxStream<'static, std::result::Result<FlightInfo, Status>>;
     type DoGetStream = DoGetStream;
-    type DoPutStream = BoxStream<'static, std::result::Result<PutResult, Status>>;
+    type DoPutStream = PutStream;
     type DoActionStream = BoxStream<'static, std::result::Result<ActionResult, Status>>;
     type ListActionsStream = BoxStream<'static, std::result::Result<ActionType, Status>>;
     type DoExchangeStream = BoxStream<'static, std::result::Result<FlightData, Status>>;
@@ -241,7 +257,7 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> std::result::Result<Response<Self::HandshakeStream>, Status> {
-        let call = Call::new("Handshake", request.metadata());
+        let call = Call::new("Handshake", &request);
         let (metadata, _, mut requests) = request.into_parts();
         let result = self.log_in(&metadata, &mut requests).await.and_then(|token| {
             let header = format!("Bearer {token}")
@@ -259,21 +275,24 @@ impl FlightService for Flight {
         &self,
         request: Request<Criteria>,
     ) -> std::result::Result<Response<Self::ListFlightsStream>, Status> {
-        let call = Call::new("ListFlights", request.metadata());
+        let call = Call::new("ListFlights", &request);
         let listing = async {
             if !request.get_ref().expression.is_empty() {
                 return Err(Error::InvalidArgument("ListFlights takes no criteria: leave them empty.".into()));
             }
             let caller = caller(request.metadata())?;
-            let tables = self.catalog.list(&caller).await?;
-            Ok((caller, tables))
+            let page = self.catalog.page(&caller, None).await?;
+            Ok((caller, page))
         };
-        let (caller, tables) = call.end(listing.await)?;
+        let (caller, first) = call.end(listing.await)?;
         let this = self.clone();
-        let infos = stream::iter(tables)
-            .map(move |Listed { kind, id, name }| {
+        let infos = pages(self.catalog.clone(), caller.clone(), first)
+            .map(move |listed| {
                 let (this, caller) = (this.clone(), caller.clone());
-                async move { this.info(&caller, kind, &id, name.as_deref()).await }
+                async move {
+                    let Listed { kind, id, name } = listed?;
+                    this.info(&caller, kind, &id, name.as_deref()).await
+                }
             })
             .buffered(LIST_AHEAD)
             .filter_map(|info| async {
@@ -291,7 +310,7 @@ impl FlightService for Flight {
         &self,
         request: Request<FlightDescriptor>,
     ) -> std::result::Result<Response<FlightInfo>, Status> {
-        let mut call = Call::new("GetFlightInfo", request.metadata());
+        let mut call = Call::new("GetFlightInfo", &request);
         let result = async {
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
@@ -303,16 +322,19 @@ impl FlightService for Flight {
 
     async fn poll_flight_info(
         &self,
-        _request: Request<FlightDescriptor>,
+        request: Request<FlightDescriptor>,
     ) -> std::result::Result<Response<PollInfo>, Status> {
-        Err(not_offered("PollFlightInfo", "subscribe to jobUpdated, or call GetFlightInfo when the job has finished"))
+        let mut call = Call::new("PollFlightInfo", &request);
+        call.table = request.get_ref().path.join("/");
+        let result = async { self.poll(&caller(request.metadata())?, request.get_ref()).await }.await;
+        call.end(result.map(Response::new))
     }
 
     async fn get_schema(
         &self,
         request: Request<FlightDescriptor>,
     ) -> std::result::Result<Response<SchemaResult>, Status> {
-        let mut call = Call::new("GetSchema", request.metadata());
+        let mut call = Call::new("GetSchema", &request);
         let result = async {
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
@@ -324,7 +346,7 @@ impl FlightService for Flight {
     }
 
     async fn do_get(&self, request: Request<TicketBytes>) -> std::result::Result<Response<DoGetStream>, Status> {
-        let mut call = Call::new("DoGet", request.metadata());
+        let mut call = Call::new("DoGet", &request);
         match self.read(&request.get_ref().ticket, &mut call).await {
             Ok(mut stream) => {
                 stream.call = Some(call);
@@ -336,23 +358,24 @@ impl FlightService for Flight {
 
     async fn do_put(
         &self,
-        _request: Request<Streaming<FlightData>>,
+        request: Request<Streaming<FlightData>>,
     ) -> std::result::Result<Response<Self::DoPutStream>, Status> {
-        Err(not_offered("DoPut", "upload a file through the API (beginUpload) instead"))
+        let call = Call::new("DoPut", &request);
+        Ok(Response::new(self.puts.take(request, call).await?))
     }
 
     async fn do_action(&self, request: Request<Action>) -> std::result::Result<Response<Self::DoActionStream>, Status> {
-        let name: String = request.get_ref().r#type.chars().take(80).collect();
-        Err(Status::unimplemented(format!(
-            "The action '{name}' is not offered by this version; ListActions says what is."
-        )))
+        let mut call = Call::new("DoAction", &request);
+        call.table = request.get_ref().r#type.chars().take(80).collect();
+        let result = async { self.act(&caller(request.metadata())?, request.get_ref()).await }.await;
+        call.end(result.map(|results| Response::new(stream::iter(results.into_iter().map(Ok)).boxed())))
     }
 
     async fn list_actions(
         &self,
         _request: Request<Empty>,
     ) -> std::result::Result<Response<Self::ListActionsStream>, Status> {
-        Ok(Response::new(stream::empty().boxed()))
+        Ok(Response::new(stream::iter(actions::types().into_iter().map(Ok)).boxed()))
     }
 
     async fn do_exchange(
@@ -361,6 +384,22 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<Self::DoExchangeStream>, Status> {
         Err(not_offered("DoExchange", "use DoGet"))
     }
+}
+
+/// The tables of all pages, beginning with this one.
+fn pages(catalog: Catalog, caller: Caller, first: Page) -> impl Stream<Item = Result<Listed>> {
+    let next = move |(page, after): (Option<Page>, Option<String>)| {
+        let (catalog, caller) = (catalog.clone(), caller.clone());
+        async move {
+            let page = match (page, after) {
+                (Some(page), _) => page,
+                (None, Some(after)) => catalog.page(&caller, Some(&after)).await?,
+                (None, None) => return Ok(None),
+            };
+            Ok::<_, Error>(Some((stream::iter(page.tables.into_iter().map(Ok::<_, Error>)), (None, page.next))))
+        }
+    };
+    stream::try_unfold((Some(first), None), next).try_flatten()
 }
 
 fn not_offered(method: &str, instead: &str) -> Status {

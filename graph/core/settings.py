@@ -108,6 +108,33 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
     flight_host: str = Field("127.0.0.1", description="Address the Flight server listens on.")
     flight_port: int = Field(8815, ge=0, le=65535, description="Port the Flight server listens on.")
+    flight_tls_cert: str | None = Field(
+        None,
+        description="Certificate of the Flight server with those between it and its root, in PEM; empty for plain "
+        "gRPC. FLIGHT_PUBLIC_URL then starts with grpc+tls://. Read at the start only.",
+    )
+    flight_tls_key: SecretStr | None = Field(None, description="Its private key, in PEM.")
+    flight_tls_client_ca: str | None = Field(
+        None,
+        description="Certificates, in PEM, of those who sign clients' certificates: with them the Flight server "
+        "refuses clients without one (mutual TLS).",
+    )
+    flight_calls_per_minute: int = Field(
+        1200, ge=0, le=1_000_000, description="Flight calls a minute with one token; 0 for any number."
+    )
+    flight_max_streams: int = Field(256, ge=1, le=100_000, description="Streams that the Flight server sends at once.")
+    flight_max_streams_per_workspace: int = Field(
+        128, ge=1, le=100_000, description="Streams that it sends at once of one workspace."
+    )
+    flight_max_message_bytes: int = Field(
+        16 * MIB,
+        ge=MIB,
+        le=1024 * MIB,
+        description="Largest message that it takes: a batch of a table that is sent to it.",
+    )
+    flight_max_puts: int = Field(
+        4, ge=1, le=1000, description="Tables that it takes in at once; each may take some 200 MB of memory."
+    )
     api_url: str = Field("http://127.0.0.1:8000", description="The API as the Flight server reaches it.")
     allowed_origins: str = Field(
         "", description="Further browser origins allowed to call the API and the storage, separated by commas."
@@ -240,6 +267,9 @@ class Settings(BaseSettings):
         "s3_access_key_id",
         "s3_secret_access_key",
         "signing_key",
+        "flight_tls_cert",
+        "flight_tls_key",
+        "flight_tls_client_ca",
         "admin_email",
         "admin_password",
         "otel_exporter_otlp_endpoint",

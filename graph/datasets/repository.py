@@ -60,14 +60,22 @@ async def page(session: AsyncSession, first: int, after: str | None) -> Page[Dat
     return make_page(rows, first, lambda row: row.id)
 
 
-async def ready(session: AsyncSession, limit: int) -> Sequence[Dataset]:
-    """Return the newest data sets that can be read."""
+async def is_named(session: AsyncSession, name: str) -> bool:
+    """Tell whether a data set has this name."""
+    query = select(Dataset.id).where(Dataset.name == name, Dataset.deleted_at.is_(None)).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def ready(session: AsyncSession, limit: int, before: UUID | None = None) -> Sequence[Dataset]:
+    """Return the newest data sets that can be read; with `before` only those older than this one."""
     query = (
         select(Dataset)
         .where(Dataset.status == "READY", Dataset.deleted_at.is_(None))
         .order_by(Dataset.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(Dataset.id < before)
     return (await session.execute(query)).scalars().all()
 
 

@@ -1,34 +1,48 @@
 """Plain HTTP for the Flight server, with the client's own Authorization header: `/internal/flight…`.
 
-`GET /internal/flight` lists tables; `GET /internal/flight/{jobs|datasets}/{id}` answers with a signed ticket.
-Refusals are problem documents: 401 credentials, 403 scope, 404 unknown or another workspace's, 409 no result (yet).
+`GET /internal/flight` lists tables, a page at a time; `GET /internal/flight/{jobs|datasets}/{id}` answers with a signed
+ticket, `…/progress` with how far it is, `…/urls` with presigned downloads. `POST …/jobs/{id}/cancel` cancels a job.
+`POST …/datasets` gives a place for a table that a client sends, `PUT …/datasets/{id}` makes the data set of it.
+Refusals are problem documents: 400 bad input, 401 credentials, 403 scope, 404 unknown or another workspace's, 409 no
+result (yet), or a name that is taken.
 Nothing here says more than the caller may learn from GraphQL, so the routes need no secret of their own.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
+from uuid import UUID
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from graph.context import Services
-from graph.core.errors import NotAuthenticated, NotFound
-from graph.core.ids import parse_id
+from graph.core.errors import InvalidInput, NotAuthenticated, NotFound
+from graph.core.ids import parse_id, to_global
 from graph.core.viewer import Viewer
-from graph.flight_tickets.service import FlightTables, Kind
+from graph.flight_tickets.puts import FlightPuts
+from graph.flight_tickets.service import LISTED_MOST, FlightTables, Kind
 from graph.jobs.results import ResultService
+from graph.jobs.service import JobService
 
 _TYPES = {"jobs": "Job", "datasets": "Dataset"}
 
 
-async def _viewer(request: Request, services: Services) -> Viewer:
+_BODY_MOST = 16 * 1024
+_NO_STORE = {"cache-control": "no-store"}
+
+
+async def _viewer(request: Request, services: Services, *, write: bool = False) -> Viewer:
     headers = request.headers
     viewer = await services.authenticator.viewer(headers.get("authorization"), headers.get("x-workspace"))
     if viewer is None:
         raise NotAuthenticated
-    viewer.require("VIEWER", "read")
+    if write:
+        viewer.require("EDITOR", "write")
+    else:
+        viewer.require("VIEWER", "read")
     return viewer
 
 
@@ -37,22 +51,53 @@ def _tables(services: Services) -> FlightTables:
     return FlightTables(services.db, results, services.keys, services.settings)
 
 
+def _puts(services: Services) -> FlightPuts:
+    return FlightPuts(services.db, services.storage, services.queue, services.settings)
+
+
+def _table(request: Request) -> tuple[Kind, UUID]:
+    """The table that a path names."""
+    kind = request.path_params["kind"]
+    table_id = parse_id(request.path_params["id"], _TYPES.get(kind, ""))
+    if kind not in _TYPES or table_id is None:
+        raise NotFound.of("table", path=())
+    return cast("Kind", kind), table_id
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent; `InvalidInput` for anything else."""
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > _BODY_MOST:
+            raise InvalidInput(f"The body is longer than {_BODY_MOST:,} bytes.", code="BODY_TOO_LARGE")
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The body is no JSON: {error}.", code="BODY_INVALID") from error
+    if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+        raise InvalidInput("The body must be an object with a `name`.", code="BODY_INVALID", path=["name"])
+    return body
+
+
 async def list_tables(request: Request) -> JSONResponse:
-    """Answer ListFlights."""
+    """Answer ListFlights, a page of `first` tables behind `after`."""
     services: Services = request.app.state.services
     viewer = await _viewer(request, services)
-    return JSONResponse({"tables": await _tables(services).tables(viewer.workspace_id)})
+    first = request.query_params.get("first", str(LISTED_MOST))
+    if not first.isascii() or not first.isdigit() or not 1 <= int(first[:9]) <= LISTED_MOST:
+        raise InvalidInput(f"`first` must be 1 to {LISTED_MOST}.", code="FIRST_OUT_OF_RANGE", path=["first"])
+    tables, following = await _tables(services).tables(
+        viewer.workspace_id, int(first), request.query_params.get("after")
+    )
+    return JSONResponse({"tables": tables, "next": following})
 
 
 async def resolve(request: Request) -> JSONResponse:
     """Answer a path with a ticket."""
     services: Services = request.app.state.services
     viewer = await _viewer(request, services)
-    kind = request.path_params["kind"]
-    table_id = parse_id(request.path_params["id"], _TYPES.get(kind, ""))
-    if kind not in _TYPES or table_id is None:
-        raise NotFound.of("table", path=())
-    table = await _tables(services).resolve(viewer.workspace_id, cast("Kind", kind), table_id)
+    table = await _tables(services).resolve(viewer.workspace_id, *_table(request))
     return JSONResponse(
         {
             "ticket": table.ticket,
@@ -61,13 +106,84 @@ async def resolve(request: Request) -> JSONResponse:
             "sizeBytes": table.size_bytes,
             "schema": table.schema,
         },
-        headers={"cache-control": "no-store"},
+        headers=_NO_STORE,
+    )
+
+
+async def progress(request: Request) -> JSONResponse:
+    """Answer PollFlightInfo."""
+    services: Services = request.app.state.services
+    viewer = await _viewer(request, services)
+    found = await _tables(services).progress(viewer.workspace_id, *_table(request))
+    return JSONResponse(
+        {"status": found.status, "done": found.done, "fraction": found.fraction, "sequence": found.sequence}
+    )
+
+
+async def urls(request: Request) -> JSONResponse:
+    """Answer the action DownloadUrls."""
+    services: Services = request.app.state.services
+    viewer = await _viewer(request, services)
+    return JSONResponse(
+        {"files": await _tables(services).urls(viewer.workspace_id, *_table(request))}, headers=_NO_STORE
+    )
+
+
+async def cancel(request: Request) -> JSONResponse:
+    """Answer the actions CancelJob and CancelFlightInfo."""
+    services: Services = request.app.state.services
+    viewer = await _viewer(request, services, write=True)
+    kind, table_id = _table(request)
+    if kind != "jobs":
+        raise NotFound.of("job")
+    service = JobService(services.db, services.storage, services.queue, services.events, services.settings)
+    job = await service.cancel(viewer.workspace_id, viewer.user_id, table_id)
+    return JSONResponse({"status": job.status})
+
+
+async def begin_put(request: Request) -> JSONResponse:
+    """Give a place for a table that a client sends."""
+    services: Services = request.app.state.services
+    viewer = await _viewer(request, services, write=True)
+    body = await _body(request)
+    place = await _puts(services).begin(viewer.workspace_id, body["name"])
+    return JSONResponse(
+        {
+            "id": to_global("Dataset", place.dataset_id),
+            "name": place.name,
+            "key": place.key,
+            "maxBytes": place.max_bytes,
+        },
+        headers=_NO_STORE,
+    )
+
+
+async def commit_put(request: Request) -> JSONResponse:
+    """Make the data set of a table that was sent whole."""
+    services: Services = request.app.state.services
+    viewer = await _viewer(request, services, write=True)
+    dataset_id = parse_id(request.path_params["id"], "Dataset")
+    if dataset_id is None:
+        raise NotFound.of("data set")
+    body = await _body(request)
+    size = body.get("sizeBytes")
+    if type(size) is not int or size < 0:
+        raise InvalidInput("The body must say `sizeBytes`.", code="BODY_INVALID", path=["sizeBytes"])
+    dataset = await _puts(services).commit(viewer.workspace_id, viewer.user_id, dataset_id, body["name"], size)
+    return JSONResponse(
+        {"id": to_global("Dataset", dataset.id), "status": dataset.status, "sizeBytes": dataset.size_bytes}
     )
 
 
 def routes() -> list[BaseRoute]:
     """Return the routes, for the application."""
+    table = "/internal/flight/{kind}/{id}"
     return [
         Route("/internal/flight", list_tables, methods=["GET"]),
+        Route("/internal/flight/datasets", begin_put, methods=["POST"]),
+        Route("/internal/flight/datasets/{id}", commit_put, methods=["PUT"]),
+        Route(f"{table}/progress", progress, methods=["GET"]),
+        Route(f"{table}/urls", urls, methods=["GET"]),
+        Route(f"{table}/cancel", cancel, methods=["POST"]),
         Route("/internal/flight/{kind}/{id:path}", resolve, methods=["GET"]),
     ]

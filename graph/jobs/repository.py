@@ -106,14 +106,16 @@ async def unfinished(session: AsyncSession, limit: int) -> Sequence[Job]:
     return (await session.scalars(query)).all()
 
 
-async def succeeded(session: AsyncSession, limit: int) -> Sequence[Job]:
-    """Return the newest jobs that have a result."""
+async def succeeded(session: AsyncSession, limit: int, before: UUID | None = None) -> Sequence[Job]:
+    """Return the newest jobs that have a result; with `before` only those older than this one."""
     query = (
         select(Job)
         .where(Job.status == "SUCCEEDED", Job.result_expired_at.is_(None), Job.deleted_at.is_(None))
         .order_by(Job.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(Job.id < before)
     return (await session.scalars(query)).all()
 
 

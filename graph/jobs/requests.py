@@ -87,6 +87,17 @@ def engine_inputs(
     return out
 
 
+def fraction_done(status: str, stored: dict[str, Any]) -> float | None:
+    """Share of the input read; 1 exactly when the job has succeeded."""
+    if status == "SUCCEEDED":
+        return 1.0
+    total = stored.get("bytesTotal")
+    if not total:
+        return None
+    share = float(stored.get("bytesRead") or 0) / float(total)
+    return min(max(share, 0.0), 1.0)
+
+
 def progress_from_engine(raw: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return what is stored in `jobs.progress`: the counters, the stage, and the seconds of this attempt so far."""
     return {

@@ -62,11 +62,12 @@ class Rejects:
 
 @strawberry.type(description="Python code that loads the result; runs as it is until the ticket expires.")
 class FlightSnippets:
-    """Code for three libraries, each with pyarrow."""
+    """Code for three libraries of Python and for R, each with pyarrow."""
 
     pandas: str
     polars: str
     duckdb: str
+    r: str = strawberry.field(description="For R with the packages arrow and reticulate.")
 
 
 @strawberry.type(description="How to pull the result as Arrow, by ticket (no token) or by path with a token.")
@@ -89,7 +90,7 @@ def flight_access(info: Info, descriptor: list[str], ticket: str, expires_at: da
         ticket=ticket,
         descriptor=descriptor,
         expires_at=expires_at,
-        snippets=FlightSnippets(pandas=code.pandas, polars=code.polars, duckdb=code.duckdb),
+        snippets=FlightSnippets(pandas=code.pandas, polars=code.polars, duckdb=code.duckdb, r=code.r),
     )
 
 

@@ -13,7 +13,8 @@ from graph.core.keys import KeyRing
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.tickets import TicketClaims, TicketFile, sign_ticket
-from graph.models import Job
+from graph.datasets.service import media_type as dataset_media_type
+from graph.models import Dataset, Job
 from graph.pipelines.preview import run_preview
 
 PREVIEW_MAX: Final = 1000
@@ -94,6 +95,13 @@ class ResultService:
             await self._storage.sign_get(item["key"], name, media_type(item["name"], item["format"])), expires_at
         )
 
+    async def dataset_url(self, dataset: Dataset) -> SignedUrl:
+        """Sign the download of a data set."""
+        expires_at = self.url_expiry()
+        return SignedUrl(
+            await self._storage.sign_get(dataset.s3_key, dataset.file_name, dataset_media_type(dataset)), expires_at
+        )
+
     async def rejects_url(self, job: Job) -> SignedUrl:
         """Sign the download of the rejected rows."""
         item = require_result(job)["rejects"]
@@ -115,7 +123,7 @@ class ResultService:
             format="csv" if result["format"] == "tsv" else result["format"],
             files=[TicketFile(item["key"], item["sizeBytes"], item.get("rows")) for item in result["files"]],
             exp=expires,
-            schema=result["schema"],
+            schema=ticket_schema(result["format"], result["schema"]),
             dialect=dialect,
             rows=result["rows"],
         )
@@ -151,6 +159,11 @@ class ResultService:
             "inputs": {"input": source},
             "storage": self._storage.engine_storage(),
         }
+
+
+def ticket_schema(format_name: str, schema: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Columns that a ticket has to declare: Parquet and Arrow carry their own, and ten thousand make it large."""
+    return None if format_name in {"parquet", "arrow"} else schema
 
 
 def require_result(job: Job) -> dict[str, Any]:

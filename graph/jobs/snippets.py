@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Snippets:
-    """Python code for three libraries; each needs `pip install pyarrow` besides the library itself."""
+    """Code for three libraries of Python and for R; each needs pyarrow besides the library itself.
+
+    R reaches it by reticulate, and needs its own package arrow too.
+    """
 
     pandas: str
     polars: str
     duckdb: str
+    r: str
 
 
 def snippets(location: str, ticket: str) -> Snippets:
@@ -23,4 +27,7 @@ def snippets(location: str, ticket: str) -> Snippets:
         pandas=f"import pyarrow.flight as flight\n\ndf = {get}.read_pandas()\n",
         polars=libraries.format("polars as pl") + f"df = pl.from_arrow({get}.read_all())\n",
         duckdb=libraries.format("duckdb") + f"result = {get}.to_reader()\ndf = {query}\n",
+        r='library(arrow)\nflight <- reticulate::import("pyarrow.flight")\n\n'
+        f'reader <- flight$connect("{location}")$do_get(flight$Ticket("{ticket}"))\n'
+        "df <- as.data.frame(reader$read_all())\n",
     )

@@ -22,6 +22,7 @@ from graph.core.pagination import encode_cursor
 from graph.datasets.types import Dataset
 from graph.jobs import loaders
 from graph.jobs.log_types import JobLogEntry
+from graph.jobs.requests import fraction_done
 from graph.jobs.result_types import JobResult
 from graph.jobs.service import DatasetNotReady as DatasetNotReadyRefusal
 from graph.models import Job as JobRow
@@ -75,17 +76,6 @@ class JobProgress:
             fraction=fraction,
             eta_seconds=eta_seconds(row.status, fraction, stored.get("seconds")),
         )
-
-
-def fraction_done(status: str, stored: dict[str, Any]) -> float | None:
-    """Share of the input read; 1 exactly when the job has succeeded."""
-    if status == "SUCCEEDED":
-        return 1.0
-    total = stored.get("bytesTotal")
-    if not total:
-        return None
-    share = float(stored.get("bytesRead") or 0) / float(total)
-    return min(max(share, 0.0), 1.0)
 
 
 def eta_seconds(status: str, fraction: float | None, seconds: float | None) -> float | None:

@@ -17,12 +17,17 @@ from graph.models import Dataset, Job, JobAttempt, Sweep, Upload
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a key names: the source of an upload, a file of a job's attempt, or (no token) the kept log of a job."""
+    """What a key names.
+
+    The source of an upload, a file of a job's attempt, (no token) the kept log of a job, or the source of a data set
+    that came by Flight.
+    """
 
     workspace_id: UUID
     upload_id: UUID | None
     job_id: UUID | None
     lease_token: int | None
+    dataset_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _KEY: Final = re.compile(
     rf"w/(?P<workspace>{_ID})/"
     rf"(?:uploads/(?P<upload>{_ID})/source"
+    rf"|datasets/(?P<dataset>{_ID})/source"
     rf"|jobs/(?P<job>{_ID})/(?:[0-9]+-(?P<token>[0-9]+)/.+|(?P<log>log-[0-9]+\.ndjson\.gz)))",
     re.DOTALL,
 )
@@ -64,6 +65,7 @@ def place_of(key: str) -> Place | None:
         upload_id=UUID(parts["upload"]) if parts["upload"] else None,
         job_id=UUID(parts["job"]) if parts["job"] else None,
         lease_token=int(parts["token"]) if parts["token"] else None,
+        dataset_id=UUID(parts["dataset"]) if parts["dataset"] else None,
     )
 
 
@@ -73,6 +75,8 @@ def is_live(key: str, place: Place, facts: Facts) -> bool:
         return True
     if place.upload_id is not None:
         return place.upload_id in facts.open_uploads
+    if place.dataset_id is not None:
+        return False  # its row would have named the key
     if place.job_id is None:
         return True
     job = facts.jobs.get(place.job_id)
@@ -155,11 +159,14 @@ class OrphanSweeper:
         ORPHAN_BYTES.inc(size)
 
     async def _abort_multiparts(self, prefix: str, before: datetime, found: Findings) -> None:
-        """Abort multipart uploads of results whose attempt is over; those of uploads have a sweep of their own."""
+        """Abort those of results whose attempt is over, and of tables that came by Flight but never became a data set.
+
+        Those of uploads have a sweep of their own.
+        """
         begun = [
             item
             for item in await self._storage.list_multiparts(prefix)
-            if item.started_at < before and "/jobs/" in item.key
+            if item.started_at < before and ("/jobs/" in item.key or "/datasets/" in item.key)
         ]
         orphans = await self._orphans([item.key for item in begun])
         for item in begun:

@@ -149,6 +149,15 @@ async def admit_upload(session: AsyncSession, workspace_id: UUID, settings: Sett
         raise _storage_full(limits, used, size_bytes, f"this file of {size_bytes:,} bytes has no room")
 
 
+async def room_left(session: AsyncSession, workspace_id: UUID, settings: Settings) -> int:
+    """Return how many bytes the workspace may still store; `QuotaExceeded` when there is no room at all."""
+    workspace, used = await repository.usage(session, workspace_id)
+    limits = limits_of(workspace, settings)
+    if used.storage_bytes >= limits.max_storage_bytes:
+        raise _storage_full(limits, used, 0, "nothing more has room")
+    return limits.max_storage_bytes - used.storage_bytes
+
+
 def _storage_full(limits: Limits, used: Usage, requested: int, what: str) -> QuotaExceeded:
     return QuotaExceeded(
         f"The workspace stores {used.storage_bytes:,} of {limits.max_storage_bytes:,} bytes (data sets, results and "

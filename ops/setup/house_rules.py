@@ -23,7 +23,7 @@ TOP_LEVEL = {"graph", "flight", "workers", "engine", "web", "ops", "tests", "doc
 CRATES = {
     "engine/spec": set[str](),
     "engine": {"karyaksham-spec"},
-    "flight": {"karyaksham-engine"},
+    "flight": {"karyaksham-spec", "karyaksham-engine"},
     "engine/bindings": {"karyaksham-spec", "karyaksham-engine", "karyaksham-flight"},
 }
 

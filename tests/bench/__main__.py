@@ -2,6 +2,7 @@
 
 Parts of the service: start, metadata, jobs, many, claims, cancel-job, subscribers, recovery, large. Parts of the
 engine: peers, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
+`flight` pulls the peers' Parquet file as Arrow.
 `--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.bench import cancel, live, load, queueing, s3
+from tests.bench.flight import run as streams
 from tests.bench.load import resident_mb
 from tests.bench.peers import run as peers
 from tests.bench.watch import run_jobs
@@ -193,6 +195,10 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
                 works, options.peers.split(","), options.rows, options.runs
             )
             continue
+        if name == "flight":
+            parquet = peers.data(peers.environment(), options.rows)[0] / "orders.parquet"
+            sections["Streams of Arrow Flight"] = streams.measure(parquet, options.runs)
+            continue
         orders = (
             Path(options.orders) if options.orders else peers.data(peers.environment(), options.rows)[0] / "orders.csv"
         )
@@ -207,7 +213,7 @@ def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     usual = ["start", "metadata", "jobs", "many", "claims", "cancel-job", "subscribers", "recovery"]
-    usual += ["large", "peers", "s3", "cancel"]
+    usual += ["large", "peers", "s3", "cancel", "flight"]
     parser.add_argument("parts", nargs="*", default=usual)
     parser.add_argument("--orders", type=Path, default=os.environ.get("BENCH_ORDERS"))
     parser.add_argument("--sockets", type=int, default=1000)
@@ -218,7 +224,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(peers.PEERS), help="some peers only")
     options = parser.parse_args()
-    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel"}]
+    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel", "flight"}]
     options.parts = [part for part in options.parts if part not in of_engine]
     sections = measure_engine(of_engine, options)
     if "recovery" in options.parts:

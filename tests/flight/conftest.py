@@ -110,8 +110,8 @@ class Server:
         return self.bucket.put(f"w/{WORKSPACE}/jobs/{uuid4()}/1-1/{name}", body)
 
 
-def spawn_flight(settings: Settings, out: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start `python -m flight` with these settings."""
+def spawn_flight(settings: Settings, out: IO[bytes], **more: str) -> subprocess.Popen[bytes]:
+    """Start `python -m flight` with these settings, and `more` of the environment."""
     public = "".join(
         key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
         for key in KeyRing.from_settings(settings).public.values()
@@ -127,6 +127,7 @@ def spawn_flight(settings: Settings, out: IO[bytes]) -> subprocess.Popen[bytes]:
         S3_BUCKET=settings.s3_bucket,
         S3_ACCESS_KEY_ID=settings.s3_access_key_id or "",
         S3_SECRET_ACCESS_KEY=settings.s3_secret_access_key.get_secret_value() if settings.s3_secret_access_key else "",
+        **more,
     )
     return subprocess.Popen([sys.executable, "-m", "flight"], stderr=out, stdout=out, env=environment, cwd=ROOT)
 

@@ -91,7 +91,6 @@ def test_what_is_not_offered_says_what_is(server: Server) -> None:
         with pytest.raises(pa.ArrowInvalid, match="There are no tables under 'files'"):
             client.get_flight_info(fl.FlightDescriptor.for_path("files", "x"), options)
         with pytest.raises(NotImplementedError, match="'Reboot'"):
+            list(client.do_action(fl.Action("Reboot", b""), options))
+        with pytest.raises(fl.FlightUnauthenticatedError, match="createApiToken"):
             list(client.do_action(fl.Action("Reboot", b"")))
-        assert list(client.list_actions()) == []
-        with pytest.raises(NotImplementedError, match="beginUpload"):
-            client.do_put(fl.FlightDescriptor.for_path("datasets", "x"), pa.schema([("a", pa.int64())]))[0].close()

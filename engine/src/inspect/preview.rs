@@ -1,6 +1,6 @@
 //! Rows as JSON.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use serde_json::Value;
 
@@ -17,7 +17,8 @@ pub fn rows_json(batch: &RecordBatch, limit: usize) -> Result<Vec<Vec<Value>>> {
         let mut text = Vec::new();
         for (number, row) in rows.iter_mut().enumerate() {
             text.clear();
-            row.push(if array.is_null(number) {
+            // Not the array's own answer, which is no in a column of the type null.
+            row.push(if encoder.is_null(number) {
                 Value::Null
             } else {
                 encoder.encode(number, &mut text);

@@ -72,7 +72,7 @@ async def test_what_one_may_not_see_is_absent(user: User, stranger: User) -> Non
     ]
     for path in paths:
         assert (await get(stranger, path)).status_code == 404, path
-    assert (await get(stranger, "/internal/flight")).json() == {"tables": []}
+    assert (await get(stranger, "/internal/flight")).json() == {"tables": [], "next": None}
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic dTpw", "Bearer kar_" + "x" * 43])

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.core.storage import content_disposition
-from graph.jobs.requests import key_of, overridden_inputs, text_compression, written_dialect
+from graph.jobs.requests import fraction_done, key_of, overridden_inputs, text_compression, written_dialect
 from graph.jobs.results import download_name, media_type
-from graph.jobs.types import eta_seconds, fraction_done
+from graph.jobs.types import eta_seconds
 
 
 @pytest.mark.parametrize(

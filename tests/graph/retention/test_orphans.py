@@ -68,6 +68,17 @@ class World:
             self.rows.append(row)
         self.put(key, live=kind in {"active", "ready", "deleted", "uncleared"})
 
+    def sent(self) -> None:
+        """A table that came by Flight, its data set there, deleted, or never made."""
+        key_id = uuid7()
+        key = f"w/{self.workspace}/datasets/{key_id}/source"
+        kind = self.draw.choice(["ready", "deleted", "nobody"])
+        if kind != "nobody":
+            row = Dataset(id=key_id, workspace_id=self.workspace, name="d", file_name="d", s3_key=key, size_bytes=1)
+            row.deleted_at = NOW if kind == "deleted" else None
+            self.rows.append(row)
+        self.put(key, live=kind != "nobody")
+
     def job(self) -> None:
         """A job with attempts of any outcome, its result kept, expired, or made into a data set."""
         job_id, draw = uuid7(), self.draw
@@ -166,6 +177,7 @@ async def test_exactly_the_orphans_go(services: Services, user: User, seed: int)
     for _ in range(12):
         world.upload()
         world.job()
+        world.sent()
     world.foreign()
     assert world.go
     async with services.db.tenant(world.workspace) as session:
@@ -222,10 +234,10 @@ async def test_multipart_uploads_of_attempts_that_are_over(services: Services, u
             )
         )
     live = f"w/{workspace}/jobs/{running}/1-1/part-00000.csv"
-    for key in (live, f"w/{workspace}/jobs/{gone}/1-1/part-00000.csv"):
+    for key in (live, f"w/{workspace}/jobs/{gone}/1-1/part-00000.csv", f"w/{workspace}/datasets/{gone}/source"):
         await storage.create_multipart(key)
     found = await sweep(services, workspace, age=-timedelta(minutes=5))
-    assert found.multiparts == 1
+    assert found.multiparts == 2
     assert [item.key for item in await storage.list_multiparts(f"w/{workspace}/")] == [live]
     async with services.db.system() as session:
         await session.execute(update(Job).where(Job.id == running).values(status="CANCELLED"))

@@ -1,0 +1,198 @@
+//! TLS with the operator's own certificates, mutual if asked for; plain TCP without.
+//!
+//! Not tonic's: its feature would build rustls anew, and with it everything that speaks HTTP.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+
+use crate::config::TlsConfig;
+use crate::error::{Error, Result};
+
+/// A handshake that takes longer is given up.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at once; who comes then waits.
+const HANDSHAKES: usize = 256;
+
+/// What accepts connections with these certificates; `Config` says which of them cannot be used.
+pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor> {
+    let certificates = certificates("FLIGHT_TLS_CERT", &config.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(config.key.as_bytes())
+        .map_err(|error| Error::Config(format!("FLIGHT_TLS_KEY holds no private key in PEM: {error}.")))?;
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Config(format!("TLS cannot be set up: {error}.")))?;
+    let builder = match &config.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in self::certificates("FLIGHT_TLS_CLIENT_CA", pem)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| Error::Config(format!("FLIGHT_TLS_CLIENT_CA cannot be used: {error}.")))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| Error::Config(format!("FLIGHT_TLS_CLIENT_CA cannot be used: {error}.")))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut server = builder
+        .with_single_cert(certificates, key)
+        .map_err(|error| Error::Config(format!("FLIGHT_TLS_CERT and FLIGHT_TLS_KEY cannot be used: {error}.")))?;
+    // gRPC is HTTP/2.
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+fn certificates(name: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let found: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Error::Config(format!("{name} holds no certificate in PEM."))),
+        Err(error) => Err(Error::Config(format!("{name} cannot be read as PEM: {error}."))),
+    }
+}
+
+/// The connections that come in. A client's failed handshake is no error of the server.
+pub fn connections(incoming: TcpIncoming, acceptor: Option<TlsAcceptor>) -> BoxStream<'static, io::Result<Connection>> {
+    let Some(acceptor) = acceptor else {
+        return incoming.map(|accepted| accepted.map(Connection::Plain)).boxed();
+    };
+    let (ready, mut connections) = mpsc::channel(1);
+    tokio::spawn(accept(incoming, acceptor, ready));
+    stream::poll_fn(move |context| connections.poll_recv(context)).boxed()
+}
+
+async fn accept(mut incoming: TcpIncoming, acceptor: TlsAcceptor, ready: mpsc::Sender<io::Result<Connection>>) {
+    let places = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = incoming.next() => accepted,
+            // The server takes no connections any more.
+            () = ready.closed() => return,
+        };
+        match accepted {
+            None => return,
+            Some(Err(error)) => {
+                if ready.send(Err(error)).await.is_err() {
+                    return;
+                }
+            }
+            Some(Ok(tcp)) => {
+                let (acceptor, ready) = (acceptor.clone(), ready.clone());
+                tokio::spawn(async move {
+                    let _place = place;
+                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+                        Ok(Ok(stream)) => {
+                            let _ = ready.send(Ok(Connection::Secure(Box::new(stream)))).await;
+                        }
+                        Ok(Err(error)) => log::info!("a TLS handshake failed: {error}"),
+                        Err(_) => log::info!("a TLS handshake took too long"),
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// A connection of a client.
+pub enum Connection {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With TLS.
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        match self {
+            Self::Plain(tcp) => tcp.connect_info(),
+            Self::Secure(tls) => tls.get_ref().0.connect_info(),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Secure(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Secure(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, parts),
+            Self::Secure(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(tcp) => tcp.is_write_vectored(),
+            Self::Secure(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Secure(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Secure(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_or_key_is_named() {
+        let config =
+            |certificate: &str| TlsConfig { certificate: certificate.into(), key: "x".into(), client_ca: None };
+        let said = |certificate| acceptor(&config(certificate)).err().unwrap().to_string();
+        assert!(said("").contains("FLIGHT_TLS_CERT holds no certificate"));
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(said(pem).contains("FLIGHT_TLS_KEY holds no private key"));
+    }
+}

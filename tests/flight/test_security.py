@@ -1,0 +1,204 @@
+"""TLS with own certificates, limits by token and workspace, and the audit of reads in the log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.flight as fl
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.flight.conftest import Server, free_port, spawn_flight, wait_for_port
+from tests.flight.test_do_get import parquet
+from tests.processes import PATIENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate and its key, in PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def make_identity(
+    name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None = None
+) -> tuple[Identity, tuple[x509.Name, ec.EllipticCurvePrivateKey]]:
+    """A certificate for this machine, signed by the issuer or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer_name, signer_key = issuer or (subject, key)
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(signer_key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Identity(certificate.public_bytes(serialization.Encoding.PEM), private), (subject, key)
+
+
+@contextmanager
+def another(server: Server, log: Path, **settings: str) -> Iterator[int]:
+    """A Flight server of the same keys and storage with other settings; its port."""
+    port = free_port()
+    changed = server.settings.model_copy(update={"flight_port": port})
+    with log.open("wb") as out:
+        process = spawn_flight(changed, out, **settings)
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def ticket(server: Server) -> fl.Ticket:
+    return fl.Ticket(server.ticket([server.put(parquet(pa.table({"n": range(1000)})))]))
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_tls_with_own_certificates(server: Server, ticket: fl.Ticket, tmp_path: Path, by_file: bool) -> None:
+    authority, issuer = make_identity("authority")
+    own, _ = make_identity("flight", issuer)
+    settings = {"FLIGHT_TLS_CERT": own.certificate.decode(), "FLIGHT_TLS_KEY": own.key.decode()}
+    if by_file:
+        for name, text in list(settings.items()):
+            (tmp_path / name).write_text(text)
+            settings[f"{name}_FILE"] = str(tmp_path / name)
+            del settings[name]
+    with another(server, tmp_path / "log", **settings) as port:
+        with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=authority.certificate) as client:
+            assert client.do_get(ticket).read_all().num_rows == 1000
+        stranger, _ = make_identity("stranger")
+        for location, options in (
+            (f"grpc+tls://127.0.0.1:{port}", {"tls_root_certs": stranger.certificate}),
+            (f"grpc://127.0.0.1:{port}", {}),
+        ):
+            with fl.connect(location, **options) as client, pytest.raises(fl.FlightUnavailableError):
+                client.do_get(ticket, fl.FlightCallOptions(timeout=PATIENCE)).read_all()
+
+
+def test_mutual_tls_refuses_clients_without_a_certificate(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
+    authority, issuer = make_identity("authority")
+    own, _ = make_identity("flight", issuer)
+    clients, client_issuer = make_identity("clients")
+    known, _ = make_identity("analyst", client_issuer)
+    foreign, _ = make_identity("foreign", make_identity("others")[1])
+    settings = {
+        "FLIGHT_TLS_CERT": own.certificate.decode(),
+        "FLIGHT_TLS_KEY": own.key.decode(),
+        "FLIGHT_TLS_CLIENT_CA": clients.certificate.decode(),
+    }
+    with another(server, tmp_path / "log", **settings) as port:
+        location = f"grpc+tls://127.0.0.1:{port}"
+        options = {"tls_root_certs": authority.certificate}
+        with fl.connect(location, cert_chain=known.certificate, private_key=known.key, **options) as client:
+            assert client.do_get(ticket).read_all().num_rows == 1000
+        for identity in (None, foreign):
+            own_options = {"cert_chain": identity.certificate, "private_key": identity.key} if identity else {}
+            with fl.connect(location, **options, **own_options) as client, pytest.raises(fl.FlightUnavailableError):
+                client.do_get(ticket, fl.FlightCallOptions(timeout=PATIENCE)).read_all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"FLIGHT_TLS_KEY": "x"}, "needs both"),
+        ({"FLIGHT_TLS_CLIENT_CA": "x"}, "needs both"),
+        ({"FLIGHT_TLS_CERT": "x", "FLIGHT_TLS_KEY": "y"}, "FLIGHT_TLS_CERT holds no certificate"),
+    ],
+)
+def test_half_of_tls_does_not_start(server: Server, tmp_path: Path, settings: dict[str, str], says: str) -> None:
+    changed = server.settings.model_copy(update={"flight_port": free_port()})
+    with (tmp_path / "log").open("wb") as out:
+        process = spawn_flight(changed, out, **settings)
+    assert process.wait(PATIENCE) == 2
+    assert says in (tmp_path / "log").read_text()
+
+
+def test_a_token_may_call_so_often_a_minute(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
+    def call(client: fl.FlightClient, token: str) -> str:
+        """Why the call is refused: this server's API is not there, so it is always."""
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        with pytest.raises((pa.ArrowException, OSError)) as caught:
+            client.get_schema(fl.FlightDescriptor.for_path("jobs", "x"), fl.FlightCallOptions(headers=headers))
+        return str(caught.value)
+
+    with (
+        another(server, tmp_path / "log", FLIGHT_CALLS_PER_MINUTE="2") as port,
+        fl.connect(f"grpc://127.0.0.1:{port}") as client,
+    ):
+        said = [call(client, "one") for _ in range(40)]
+        assert "API cannot be reached" in said[0]
+        assert any("More than 2 calls a minute" in text for text in said)
+        assert "API cannot be reached" in call(client, "another")
+        # A ticket needs no token, and so is not counted.
+        for _ in range(5):
+            assert client.do_get(ticket).read_all().num_rows == 1000
+
+
+def test_a_workspace_gets_its_share_of_streams(server: Server, tmp_path: Path) -> None:
+    table = pa.table({"s": ["x" * 100_000] * 500})
+    big = fl.Ticket(server.ticket([server.put(parquet(table, row_group_size=10))]))
+    with (
+        another(server, tmp_path / "log", FLIGHT_MAX_STREAMS_PER_WORKSPACE="2") as port,
+        fl.connect(f"grpc://127.0.0.1:{port}") as client,
+    ):
+        open_streams = [client.do_get(big) for _ in range(2)]
+        for stream in open_streams:
+            stream.read_chunk()
+        with pytest.raises(pa.ArrowException, match="2 streams of this workspace"):
+            client.do_get(big).read_all()
+        for stream in open_streams:
+            stream.cancel()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                assert client.do_get(big).read_all().num_rows == 500
+                break
+            except pa.ArrowException:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def test_each_read_is_in_the_log(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with another(server, log) as port, fl.connect(f"grpc://127.0.0.1:{port}") as client:
+        client.do_get(ticket, fl.FlightCallOptions(headers=[(b"x-request-id", b"r-1")])).read_all()
+        with pytest.raises(fl.FlightUnauthenticatedError):
+            client.do_get(fl.Ticket(b"nonsense")).read_all()
+    calls = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "flight_call"]
+    good, bad = calls
+    assert good["method"] == "DoGet"
+    assert good["workspace_id"] == "01900000-0000-7000-8000-000000000001"
+    assert (good["peer"], good["request_id"]) == ("127.0.0.1", "r-1")
+    assert good["table"].startswith("jobs/")
+    assert good["sent_bytes"] >= 8000
+    assert bad["code"] == "Unauthenticated"
+    assert ticket.ticket.decode() not in log.read_text()
