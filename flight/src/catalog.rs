@@ -20,6 +20,8 @@ const LOG_IN: &str = "mutation FlightLogIn($input: LogInInput!) { logIn(input: $
 pub struct Catalog {
     http: reqwest::Client,
     url: String,
+    /// The workspace to act in; the caller's own if absent.
+    workspace: Option<String>,
 }
 
 /// A caller: the token, and the ids that make a request traceable across services.
@@ -77,7 +79,13 @@ impl Catalog {
             .user_agent(concat!("karyaksham-flight/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Config(format!("The API client cannot be made: {error}.")))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), workspace: None })
+    }
+
+    /// The same API, asked about another workspace than the caller's own.
+    #[must_use]
+    pub fn of_workspace(&self, id: Option<&str>) -> Self {
+        Self { workspace: id.map(str::to_owned), ..self.clone() }
     }
 
     /// A ticket for `["jobs", id]` or `["datasets", id]`.
@@ -102,8 +110,12 @@ impl Catalog {
         }
     }
 
-    async fn get(&self, caller: &Caller, path: &str) -> Result<Answer> {
+    /// Ask with the caller's own token.
+    pub async fn get(&self, caller: &Caller, path: &str) -> Result<Answer> {
         let mut request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&caller.token);
+        if let Some(workspace) = &self.workspace {
+            request = request.header("x-workspace", workspace);
+        }
         if let Some(traceparent) = &caller.traceparent {
             request = request.header("traceparent", traceparent);
         }
@@ -175,8 +187,11 @@ impl Catalog {
     }
 }
 
-enum Answer {
+/// What the API says to a request that it takes.
+pub enum Answer {
+    /// The document.
     Found(Value),
+    /// There is no such thing, or the caller may not see it.
     Missing,
 }
 
@@ -190,7 +205,8 @@ fn message_of(body: &Value) -> Option<String> {
     body["detail"].as_str().or_else(|| body["title"].as_str()).map(str::to_owned)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
+/// The document as a value of ours.
+pub fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
         log::error!("the API's answer cannot be read: {error}");
         Error::Internal("The API's answer cannot be read: it is of another version than the Flight server.".into())

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
+use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+pub use crate::sql::SqlLimits;
 
 const MIB: usize = 1024 * 1024;
 
@@ -28,6 +30,9 @@ pub struct Config {
     /// Limits; each has a default.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits of Flight SQL; each has a default.
+    #[serde(default)]
+    pub sql: SqlLimits,
 }
 
 /// JSON Web Key Set (RFC 7517) of Ed25519 keys (RFC 8037).
@@ -158,6 +163,10 @@ impl StorageConfig {
         }
         if let (Some(id), Some(secret)) = (&self.access_key_id, &self.secret_access_key) {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        }
+        // Requests run here, even those of statements, whose own threads compute.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            builder = builder.with_http_connector(SpawnedReqwestConnector::new(runtime));
         }
         let store = builder
             .build()

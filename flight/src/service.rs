@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::Command;
 use arrow_flight::{
     Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, Result as ActionResult, SchemaResult,
@@ -26,6 +27,7 @@ use crate::catalog::{Caller, Catalog, Listed};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::logging;
+use crate::sql::{self, Sql};
 use crate::stream::{Messages, Streams, schema_bytes};
 use crate::ticket::{Kind, Verifier};
 
@@ -40,13 +42,14 @@ pub struct Flight {
     streams: Streams,
     limits: Limits,
     slots: Arc<Semaphore>,
+    sql: Sql,
 }
 
 impl Flight {
     /// A service that asks this API and reads this storage.
-    pub fn new(verifier: Verifier, catalog: Catalog, streams: Streams, limits: Limits) -> Self {
+    pub fn new(verifier: Arc<Verifier>, catalog: Catalog, streams: Streams, limits: Limits, sql: Sql) -> Self {
         let slots = Arc::new(Semaphore::new(limits.max_streams));
-        Self { verifier: Arc::new(verifier), catalog, streams, limits, slots }
+        Self { verifier, catalog, streams, limits, slots, sql }
     }
 
     async fn info(&self, caller: &Caller, kind: Kind, id: &str, name: Option<&str>) -> Result<FlightInfo> {
@@ -80,11 +83,23 @@ impl Flight {
     async fn read(&self, ticket: &[u8], call: &mut Call) -> Result<DoGetStream> {
         let ticket = self.verifier.verify(ticket, SystemTime::now())?;
         call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
-        })?;
+        let slot = self.slot()?;
         let messages = self.streams.open(&ticket).await?;
         Ok(DoGetStream { messages, _slot: slot, sent: 0, call: None })
+    }
+
+    /// The same for a ticket of Flight SQL.
+    async fn read_sql(&self, command: Result<Command>, metadata: &MetadataMap, call: &mut Call) -> Result<DoGetStream> {
+        let command = call.names(command)?;
+        let slot = self.slot()?;
+        let messages = self.sql.get(metadata, command).await?;
+        Ok(DoGetStream { messages, _slot: slot, sent: 0, call: None })
+    }
+
+    fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
+        })
     }
 
     async fn log_in(&self, metadata: &MetadataMap, requests: &mut Streaming<HandshakeRequest>) -> Result<String> {
@@ -136,9 +151,9 @@ fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
         (DescriptorType::Path, path) => {
             Err(Error::InvalidArgument(format!("The descriptor's path has {} parts: use {wanted}.", path.len())))
         }
-        (DescriptorType::Cmd, _) => {
-            Err(Error::Unimplemented(format!("Commands and Flight SQL are not offered by this version: use {wanted}.")))
-        }
+        (DescriptorType::Cmd, _) => Err(Error::Unimplemented(format!(
+            "This command is not offered by this version: use Flight SQL, or {wanted}."
+        ))),
         (DescriptorType::Unknown, _) => {
             Err(Error::InvalidArgument(format!("The descriptor has no type: use {wanted}.")))
         }
@@ -164,6 +179,11 @@ impl Call {
             request_id: text_of(metadata, "x-request-id"),
             started: Instant::now(),
         }
+    }
+
+    /// The command of Flight SQL that it carries, noted.
+    fn names(&mut self, command: Result<Command>) -> Result<Command> {
+        command.inspect(|command| command.type_url().rsplit('.').next().unwrap_or_default().clone_into(&mut self.table))
     }
 
     /// Log the end of the call, and turn its error into a status.
@@ -293,6 +313,9 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<FlightInfo>, Status> {
         let mut call = Call::new("GetFlightInfo", request.metadata());
         let result = async {
+            if let Some(command) = sql::command(&request.get_ref().cmd) {
+                return self.sql.info(request.metadata(), request.get_ref(), call.names(command)?).await;
+            }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
             self.info(&caller(request.metadata())?, kind, id, None).await
@@ -314,6 +337,9 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<SchemaResult>, Status> {
         let mut call = Call::new("GetSchema", request.metadata());
         let result = async {
+            if let Some(command) = sql::command(&request.get_ref().cmd) {
+                return self.sql.schema(request.metadata(), request.get_ref(), call.names(command)?).await;
+            }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
             let info = self.info(&caller(request.metadata())?, kind, id, None).await?;
@@ -325,7 +351,12 @@ impl FlightService for Flight {
 
     async fn do_get(&self, request: Request<TicketBytes>) -> std::result::Result<Response<DoGetStream>, Status> {
         let mut call = Call::new("DoGet", request.metadata());
-        match self.read(&request.get_ref().ticket, &mut call).await {
+        let ticket = &request.get_ref().ticket;
+        let read = match sql::command(ticket) {
+            Some(command) => self.read_sql(command, request.metadata(), &mut call).await,
+            None => self.read(ticket, &mut call).await,
+        };
+        match read {
             Ok(mut stream) => {
                 stream.call = Some(call);
                 Ok(Response::new(stream))
@@ -336,12 +367,23 @@ impl FlightService for Flight {
 
     async fn do_put(
         &self,
-        _request: Request<Streaming<FlightData>>,
+        request: Request<Streaming<FlightData>>,
     ) -> std::result::Result<Response<Self::DoPutStream>, Status> {
+        let mut call = Call::new("DoPut", request.metadata());
+        let (metadata, _, mut rest) = request.into_parts();
+        let first = rest.message().await?.unwrap_or_default();
+        if let Some(command) = first.flight_descriptor.as_ref().and_then(|descriptor| sql::command(&descriptor.cmd)) {
+            let done = async { self.sql.put(&metadata, call.names(command)?, first, rest).await }.await;
+            return call.end(done.map(|result| Response::new(stream::iter([Ok(result)]).boxed())));
+        }
         Err(not_offered("DoPut", "upload a file through the API (beginUpload) instead"))
     }
 
     async fn do_action(&self, request: Request<Action>) -> std::result::Result<Response<Self::DoActionStream>, Status> {
+        if let Some(results) = self.sql.action(request.metadata(), request.get_ref()).await {
+            let call = Call::new("DoAction", request.metadata());
+            return call.end(results.map(|all| Response::new(stream::iter(all.into_iter().map(Ok)).boxed())));
+        }
         let name: String = request.get_ref().r#type.chars().take(80).collect();
         Err(Status::unimplemented(format!(
             "The action '{name}' is not offered by this version; ListActions says what is."
@@ -352,7 +394,7 @@ impl FlightService for Flight {
         &self,
         _request: Request<Empty>,
     ) -> std::result::Result<Response<Self::ListActionsStream>, Status> {
-        Ok(Response::new(stream::empty().boxed()))
+        Ok(Response::new(stream::iter(sql::actions().into_iter().map(Ok)).boxed()))
     }
 
     async fn do_exchange(
