@@ -148,9 +148,10 @@ pub async fn tables(
             let (tables, streams, session) = (tables.clone(), streams.clone(), session.clone());
             let workspace = workspace.id.clone();
             async move {
-                let schema = match with_schema {
-                    true => schema(&tables, &streams, &session, &workspace, &table).await?,
-                    false => Some(Arc::new(Schema::empty())),
+                let schema = if with_schema {
+                    schema(&tables, &streams, &session, &workspace, &table).await?
+                } else {
+                    Some(Arc::new(Schema::empty()))
                 };
                 Ok::<_, Error>((table, names, schema))
             }

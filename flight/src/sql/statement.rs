@@ -182,14 +182,11 @@ fn home(context: &SessionContext, name: &TableReference) -> Result<()> {
     let state = context.state();
     let defaults = &state.config_options().catalog;
     let resolved = name.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
-    let catalog = match context.catalog(&resolved.catalog) {
-        Some(catalog) => catalog,
-        None => {
-            let made: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
-            context.register_catalog(resolved.catalog.as_ref(), Arc::clone(&made));
-            made
-        }
-    };
+    let catalog = context.catalog(&resolved.catalog).unwrap_or_else(|| {
+        let made: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+        context.register_catalog(resolved.catalog.as_ref(), Arc::clone(&made));
+        made
+    });
     if catalog.schema(&resolved.schema).is_none() {
         catalog.register_schema(&resolved.schema, Arc::new(MemorySchemaProvider::new())).map_err(errors::statement)?;
     }
@@ -203,7 +200,7 @@ async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalP
     Ok(plan)
 }
 
-/// The columns of a plan once all types are decided; what FlightInfo and DoGet both say.
+/// The columns of a plan once all types are decided; what `FlightInfo` and `DoGet` both say.
 fn schema(context: &SessionContext, plan: &LogicalPlan) -> Result<SchemaRef> {
     let state = context.state();
     let analyzed = state

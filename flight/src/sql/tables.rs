@@ -139,10 +139,9 @@ impl Tables {
     /// The ids of the tables of one kind that are meant by an id or a name.
     async fn ids(&self, session: &Session, workspace: Option<&str>, kind: Kind, table: &str) -> Result<Vec<String>> {
         match id(table) {
-            Some(Some(of)) if of != kind => return Ok(Vec::new()),
-            Some(Some(_)) => return Ok(vec![table.to_owned()]),
-            // A plain UUID may be either: whoever reads it knows.
-            Some(None) => {
+            Some(Id::Of(of)) if of != kind => return Ok(Vec::new()),
+            Some(Id::Of(_)) => return Ok(vec![table.to_owned()]),
+            Some(Id::Plain) => {
                 let known = self.catalog(session, workspace).resolve(&session.caller, kind, table).await;
                 return match known {
                     Ok(_) | Err(Error::NotReady(_)) => Ok(vec![table.to_owned()]),
@@ -185,16 +184,25 @@ impl Tables {
     }
 }
 
-/// Whether a name is an id: of which kind, if it says so.
-fn id(text: &str) -> Option<Option<Kind>> {
+/// An id in the place of a name.
+#[derive(Debug, PartialEq, Eq)]
+enum Id {
+    /// A plain UUID, which may be of either kind.
+    Plain,
+    /// A global id, which says of which kind it is.
+    Of(Kind),
+}
+
+/// Whether a name is an id.
+fn id(text: &str) -> Option<Id> {
     if is_uuid(text) {
-        return Some(None);
+        return Some(Id::Plain);
     }
     let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
     let (kind, uuid) = decoded.split_once(':')?;
     match kind {
-        "Job" if is_uuid(uuid) => Some(Some(Kind::Job)),
-        "Dataset" if is_uuid(uuid) => Some(Some(Kind::Dataset)),
+        "Job" if is_uuid(uuid) => Some(Id::Of(Kind::Job)),
+        "Dataset" if is_uuid(uuid) => Some(Id::Of(Kind::Dataset)),
         _ => None,
     }
 }
@@ -235,9 +243,9 @@ mod tests {
     #[test]
     fn ids_are_told_from_names() {
         let uuid = "01900000-0000-7000-8000-000000000001";
-        assert_eq!(id(uuid), Some(None));
-        assert_eq!(id(&STANDARD.encode(format!("Job:{uuid}"))), Some(Some(Kind::Job)));
-        assert_eq!(id(&STANDARD.encode(format!("Dataset:{uuid}"))), Some(Some(Kind::Dataset)));
+        assert_eq!(id(uuid), Some(Id::Plain));
+        assert_eq!(id(&STANDARD.encode(format!("Job:{uuid}"))), Some(Id::Of(Kind::Job)));
+        assert_eq!(id(&STANDARD.encode(format!("Dataset:{uuid}"))), Some(Id::Of(Kind::Dataset)));
         for name in ["orders.csv", "", "Sm9i", "01900000-0000-7000-8000-00000000000g", &STANDARD.encode("User:x")] {
             assert_eq!(id(name), None, "{name}");
         }
