@@ -92,9 +92,12 @@ impl Tables {
             None => SCHEMAS.to_vec(),
         };
         let mut found = Vec::new();
+        // A job is often named after its data set: without a schema, that is meant.
         for kind in kinds.iter().copied() {
-            for id in self.ids(session, workspace.as_deref(), kind, name.table()).await? {
-                found.push((kind, id));
+            let ids = self.ids(session, workspace.as_deref(), kind, name.table()).await?;
+            found = ids.into_iter().map(|id| (kind, id)).collect();
+            if !found.is_empty() {
+                break;
             }
         }
         match found.as_slice() {
