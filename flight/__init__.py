@@ -43,6 +43,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "secretAccessKey": secret.get_secret_value() if secret else None,
             "pathStyle": settings.s3_addressing_style == "path",
         },
+        "sql": {
+            "memoryLimitBytes": settings.flight_sql_memory_limit_bytes,
+            "timeLimitSeconds": settings.flight_sql_time_limit_seconds,
+            "maxStatements": settings.flight_sql_max_statements,
+            "spillDir": settings.spill_dir,
+        },
     }
 
 

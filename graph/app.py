@@ -34,6 +34,7 @@ from graph.core.security import AccessTokens
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.flight_tickets.routes import routes as flight_routes
+from graph.flight_tickets.sql_routes import routes as flight_sql_routes
 from graph.http.graphql import Endpoint
 from graph.http.health import healthz, jwks, metrics, readyz
 from graph.http.middleware import Requests, problem
@@ -112,6 +113,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", metrics),
         Route("/.well-known/jwks.json", jwks),
         *flight_routes(),
+        *flight_sql_routes(),
         Mount("/", SinglePageApp()),
     ]
     app = Starlette(

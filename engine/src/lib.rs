@@ -37,3 +37,4 @@ pub mod types;
 
 pub use error::{EngineError, ErrorClass, ErrorCode, Result};
 pub use job::{JobHandle, inspect_blocking, preview_blocking, schema_diff_blocking, submit, submit_profile};
+pub use karyaksham_spec::did_you_mean;

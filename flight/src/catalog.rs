@@ -20,6 +20,8 @@ const LOG_IN: &str = "mutation FlightLogIn($input: LogInInput!) { logIn(input: $
 pub struct Catalog {
     http: reqwest::Client,
     url: String,
+    /// The workspace to act in; the caller's own if absent.
+    workspace: Option<String>,
 }
 
 /// A caller: the token, and the ids that make a request traceable across services.
@@ -82,7 +84,13 @@ impl Catalog {
             .user_agent(concat!("karyaksham-flight/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Config(format!("The API client cannot be made: {error}.")))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), workspace: None })
+    }
+
+    /// The same API, asked about another workspace than the caller's own.
+    #[must_use]
+    pub fn of_workspace(&self, id: Option<&str>) -> Self {
+        Self { workspace: id.map(str::to_owned), ..self.clone() }
     }
 
     /// A ticket for `["jobs", id]` or `["datasets", id]`.
@@ -94,7 +102,6 @@ impl Catalog {
     }
 
     /// All tables that the caller may read: for answers that hold them all.
-    #[allow(dead_code, reason = "ListFlights goes page by page; lists of Flight SQL are whole")]
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Listed>> {
         let mut page = self.page(caller, None).await?;
         let mut tables = std::mem::take(&mut page.tables);
@@ -120,7 +127,8 @@ impl Catalog {
         }
     }
 
-    async fn get(&self, caller: &Caller, path: &str) -> Result<Answer> {
+    /// Ask with the caller's own token.
+    pub(crate) async fn get(&self, caller: &Caller, path: &str) -> Result<Answer> {
         self.call(caller, reqwest::Method::GET, path, None).await
     }
 
@@ -135,6 +143,9 @@ impl Catalog {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&caller.token);
         if let Some(json) = json {
             request = request.json(json);
+        }
+        if let Some(workspace) = &self.workspace {
+            request = request.header("x-workspace", workspace);
         }
         if let Some(traceparent) = &caller.traceparent {
             request = request.header("traceparent", traceparent);
@@ -212,11 +223,11 @@ impl Catalog {
     }
 }
 
-/// What the API says of something.
+/// What the API says to a request that it takes.
 pub(crate) enum Answer {
-    /// This.
+    /// The document.
     Found(Value),
-    /// That it is not there, or not for the caller.
+    /// There is no such thing, or the caller may not see it.
     Missing,
 }
 
@@ -240,7 +251,7 @@ fn message_of(body: &Value) -> Option<String> {
     body["detail"].as_str().or_else(|| body["title"].as_str()).map(str::to_owned)
 }
 
-/// Read an answer.
+/// The document as a value of ours.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
         log::error!("the API's answer cannot be read: {error}");

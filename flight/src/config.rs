@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tonic::codegen::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::error::{Error, Result};
+pub use crate::sql::SqlLimits;
 
 const MIB: usize = 1024 * 1024;
 
@@ -35,6 +36,9 @@ pub struct Config {
     /// Limits; each has a default.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits of Flight SQL; each has a default.
+    #[serde(default)]
+    pub sql: SqlLimits,
 }
 
 /// TLS, all in PEM.
@@ -220,6 +224,10 @@ impl StorageConfig {
         }
         if let (Some(id), Some(secret)) = (&self.access_key_id, &self.secret_access_key) {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        }
+        // Requests run here, even those of statements, whose own threads compute.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            builder = builder.with_http_connector(SpawnedReqwestConnector::new(runtime));
         }
         let store = builder
             .build()

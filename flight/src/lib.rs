@@ -13,12 +13,14 @@ mod poll;
 mod put;
 mod schema;
 mod service;
+mod sql;
 mod stream;
 mod throttle;
 pub mod ticket;
 mod tls;
 
 use std::net::ToSocketAddrs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -58,11 +60,12 @@ pub fn serve(config: &Config) -> Result<()> {
 
 async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let limits = &config.limits;
-    let verifier = ticket::Verifier::new(&config.jwks, limits.max_ticket_bytes)?;
+    let verifier = Arc::new(ticket::Verifier::new(&config.jwks, limits.max_ticket_bytes)?);
     let catalog = catalog::Catalog::new(&config.api_url, limits.api_timeout())?;
     let streams = stream::Streams::open_storage(&config.storage, limits.clone())?;
     let puts = put::Puts::new(&config.storage, catalog.clone(), limits.clone(), encoding)?;
-    let service = service::Flight::new(verifier, catalog, streams, puts, limits.clone());
+    let sql = sql::Sql::start(Arc::clone(&verifier), catalog.clone(), streams.clone(), limits, &config.sql)?;
+    let service = service::Flight::new(verifier, catalog, streams, puts, sql, limits.clone());
     let service = FlightServiceServer::new(service)
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);

@@ -31,7 +31,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status, Streaming};
 
 use crate::catalog::{Answer, Caller, Catalog, parse, path_of};
 use crate::config::{Limits, StorageConfig};
@@ -95,27 +96,32 @@ impl Puts {
         Ok(Self { store: storage.open_for_writing(Handle::current())?, bucket, catalog, encoding, slots, limits })
     }
 
-    /// Answer `DoPut`.
-    pub async fn take(
+    /// The first message of a client.
+    pub async fn first(&self, messages: &mut Streaming<FlightData>) -> Result<FlightData> {
+        next_of(messages, self.idle()).await.ok_or_else(no_schema)?.map_err(broken)
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::from_secs(self.limits.put_idle_seconds)
+    }
+
+    /// Answer `DoPut` to a data set.
+    pub fn take(
         &self,
-        request: Request<Streaming<FlightData>>,
+        metadata: &MetadataMap,
+        first: FlightData,
+        messages: Streaming<FlightData>,
         mut call: Call,
     ) -> std::result::Result<PutStream, Status> {
-        let (metadata, _, messages) = request.into_parts();
-        let begun = async {
-            let caller = caller(&metadata)?;
-            let mut messages = paced(messages, Duration::from_secs(self.limits.put_idle_seconds));
-            let first = messages.next().await.ok_or_else(no_schema)?.map_err(broken)?;
-            let name = name_of(first.flight_descriptor.as_ref())?;
-            call.table = format!("datasets/{name}");
-            // Some clients send the descriptor alone.
-            let first = (!first.data_header.is_empty()).then_some(Ok(first));
-            Ok((caller, name, stream::iter(first).chain(messages).boxed()))
-        };
-        let (caller, name, messages) = match begun.await {
+        let begun = caller(metadata).and_then(|caller| Ok((caller, name_of(first.flight_descriptor.as_ref())?)));
+        let (caller, name) = match begun {
             Ok(begun) => begun,
             Err(error) => return call.end(Err(error)),
         };
+        call.table = format!("datasets/{name}");
+        // Some clients send the descriptor alone.
+        let first = (!first.data_header.is_empty()).then_some(Ok(first));
+        let messages = stream::iter(first).chain(paced(messages, self.idle())).boxed();
         let (tell, told) = oneshot::channel();
         let this = self.clone();
         // A task of its own: also when the client leaves, what was begun is aborted.
@@ -268,23 +274,29 @@ const DAMAGED: &str = "The stream cannot be decoded: it is damaged.";
 /// The messages of a client, without those that carry no data; a pause of `idle` ends them.
 fn paced(messages: Streaming<FlightData>, idle: Duration) -> Messages {
     let next = move |mut messages: Streaming<FlightData>| async move {
-        loop {
-            let message = match tokio::time::timeout(idle, messages.message()).await {
-                Ok(Ok(Some(message))) => Ok(message),
-                Ok(Ok(None)) => return None,
-                Ok(Err(status)) => Err(FlightError::from(status)),
-                Err(_) => Err(FlightError::from(Status::deadline_exceeded(format!(
-                    "No message came for {} seconds: the table is given up.",
-                    idle.as_secs()
-                )))),
-            };
-            let empty = message.as_ref().is_ok_and(|m| m.data_header.is_empty() && m.flight_descriptor.is_none());
-            if !empty {
-                return Some((message, messages));
-            }
-        }
+        next_of(&mut messages, idle).await.map(|message| (message, messages))
     };
     stream::unfold(messages, next).boxed()
+}
+
+/// The next of them.
+async fn next_of(
+    messages: &mut Streaming<FlightData>,
+    idle: Duration,
+) -> Option<std::result::Result<FlightData, FlightError>> {
+    loop {
+        let message = match tokio::time::timeout(idle, messages.message()).await {
+            Ok(Ok(message)) => Ok(message?),
+            Ok(Err(status)) => Err(FlightError::from(status)),
+            Err(_) => Err(FlightError::from(Status::deadline_exceeded(format!(
+                "No message came for {} seconds: the table is given up.",
+                idle.as_secs()
+            )))),
+        };
+        if !message.as_ref().is_ok_and(|m| m.data_header.is_empty() && m.flight_descriptor.is_none()) {
+            return Some(message);
+        }
+    }
 }
 
 /// The name that a descriptor gives.

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::Command;
 use arrow_flight::{
     Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, Result as ActionResult, SchemaResult, Ticket as TicketBytes,
@@ -27,6 +28,7 @@ use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::logging;
 use crate::put::{PutStream, Puts};
+use crate::sql::{self, Sql};
 use crate::stream::{Messages, Streams, schema_bytes};
 use crate::throttle::{Share, Shares};
 use crate::ticket::{Kind, Verifier};
@@ -44,14 +46,22 @@ pub struct Flight {
     pub(crate) puts: Puts,
     slots: Arc<Semaphore>,
     shares: Shares,
+    sql: Sql,
 }
 
 impl Flight {
-    /// A service that asks this API, reads this storage and takes tables in.
-    pub fn new(verifier: Verifier, catalog: Catalog, streams: Streams, puts: Puts, limits: Limits) -> Self {
+    /// A service that asks this API, reads this storage, takes tables in and answers SQL.
+    pub fn new(
+        verifier: Arc<Verifier>,
+        catalog: Catalog,
+        streams: Streams,
+        puts: Puts,
+        sql: Sql,
+        limits: Limits,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.max_streams));
         let shares = Shares::new(limits.max_streams_per_workspace);
-        Self { verifier: Arc::new(verifier), catalog, streams, limits, puts, slots, shares }
+        Self { verifier, catalog, streams, limits, puts, slots, shares, sql }
     }
 
     /// A table's schema, totals and endpoints.
@@ -88,11 +98,23 @@ impl Flight {
         call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
         call.workspace.clone_from(&ticket.claims.workspace);
         let share = self.shares.take(&ticket.claims.workspace)?;
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
-        })?;
+        let slot = self.slot()?;
         let messages = self.streams.open(&ticket).await?;
-        Ok(DoGetStream { messages, _slot: slot, _share: share, sent: 0, call: None })
+        Ok(DoGetStream { messages, _slot: slot, _share: Some(share), sent: 0, call: None })
+    }
+
+    /// The same for a ticket of Flight SQL.
+    async fn read_sql(&self, command: Result<Command>, metadata: &MetadataMap, call: &mut Call) -> Result<DoGetStream> {
+        let command = call.names(command)?;
+        let slot = self.slot()?;
+        let messages = self.sql.get(metadata, command).await?;
+        Ok(DoGetStream { messages, _slot: slot, _share: None, sent: 0, call: None })
+    }
+
+    fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            Error::Busy(format!("The server already sends {} streams. Try again in a moment.", self.limits.max_streams))
+        })
     }
 
     async fn log_in(&self, metadata: &MetadataMap, requests: &mut Streaming<HandshakeRequest>) -> Result<String> {
@@ -145,9 +167,9 @@ pub(crate) fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
         (DescriptorType::Path, path) => {
             Err(Error::InvalidArgument(format!("The descriptor's path has {} parts: use {wanted}.", path.len())))
         }
-        (DescriptorType::Cmd, _) => {
-            Err(Error::Unimplemented(format!("Commands and Flight SQL are not offered by this version: use {wanted}.")))
-        }
+        (DescriptorType::Cmd, _) => Err(Error::Unimplemented(format!(
+            "This command is not offered by this version: use Flight SQL, or {wanted}."
+        ))),
         (DescriptorType::Unknown, _) => {
             Err(Error::InvalidArgument(format!("The descriptor has no type: use {wanted}.")))
         }
@@ -180,6 +202,11 @@ impl Call {
         }
     }
 
+    /// The command of Flight SQL that it carries, noted.
+    fn names(&mut self, command: Result<Command>) -> Result<Command> {
+        command.inspect(|command| command.type_url().rsplit('.').next().unwrap_or_default().clone_into(&mut self.table))
+    }
+
     /// Log the end of the call, and turn its error into a status.
     pub(crate) fn end<T>(self, result: Result<T>) -> std::result::Result<T, Status> {
         self.log(result.as_ref().err(), None);
@@ -204,7 +231,8 @@ impl Call {
 pub struct DoGetStream {
     messages: Messages,
     _slot: OwnedSemaphorePermit,
-    _share: Share,
+    /// Of the workspace's streams; statements of SQL have bounds of their own.
+    _share: Option<Share>,
     sent: u64,
     call: Option<Call>,
 }
@@ -312,6 +340,9 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<FlightInfo>, Status> {
         let mut call = Call::new("GetFlightInfo", &request);
         let result = async {
+            if let Some(command) = sql::command(&request.get_ref().cmd) {
+                return self.sql.info(request.metadata(), request.get_ref(), call.names(command)?).await;
+            }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
             self.info(&caller(request.metadata())?, kind, id, None).await
@@ -336,6 +367,9 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<SchemaResult>, Status> {
         let mut call = Call::new("GetSchema", &request);
         let result = async {
+            if let Some(command) = sql::command(&request.get_ref().cmd) {
+                return self.sql.schema(request.metadata(), request.get_ref(), call.names(command)?).await;
+            }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
             let info = self.info(&caller(request.metadata())?, kind, id, None).await?;
@@ -347,7 +381,12 @@ impl FlightService for Flight {
 
     async fn do_get(&self, request: Request<TicketBytes>) -> std::result::Result<Response<DoGetStream>, Status> {
         let mut call = Call::new("DoGet", &request);
-        match self.read(&request.get_ref().ticket, &mut call).await {
+        let ticket = &request.get_ref().ticket;
+        let read = match sql::command(ticket) {
+            Some(command) => self.read_sql(command, request.metadata(), &mut call).await,
+            None => self.read(ticket, &mut call).await,
+        };
+        match read {
             Ok(mut stream) => {
                 stream.call = Some(call);
                 Ok(Response::new(stream))
@@ -360,14 +399,30 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> std::result::Result<Response<Self::DoPutStream>, Status> {
-        let call = Call::new("DoPut", &request);
-        Ok(Response::new(self.puts.take(request, call).await?))
+        let mut call = Call::new("DoPut", &request);
+        let (metadata, _, mut messages) = request.into_parts();
+        let first = match caller(&metadata) {
+            Ok(_) => self.puts.first(&mut messages).await,
+            Err(error) => Err(error),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(error) => return call.end(Err(error)),
+        };
+        if let Some(command) = first.flight_descriptor.as_ref().and_then(|descriptor| sql::command(&descriptor.cmd)) {
+            let done = async { self.sql.put(&metadata, call.names(command)?, first, messages).await }.await;
+            return call.end(done.map(|result| Response::new(stream::iter([Ok(result)]).boxed())));
+        }
+        Ok(Response::new(self.puts.take(&metadata, first, messages, call)?))
     }
 
     async fn do_action(&self, request: Request<Action>) -> std::result::Result<Response<Self::DoActionStream>, Status> {
         let mut call = Call::new("DoAction", &request);
         call.table = request.get_ref().r#type.chars().take(80).collect();
-        let result = async { self.act(&caller(request.metadata())?, request.get_ref()).await }.await;
+        let result = match self.sql.action(request.metadata(), request.get_ref()).await {
+            Some(results) => results,
+            None => async { self.act(&caller(request.metadata())?, request.get_ref()).await }.await,
+        };
         call.end(result.map(|results| Response::new(stream::iter(results.into_iter().map(Ok)).boxed())))
     }
 
@@ -375,7 +430,8 @@ impl FlightService for Flight {
         &self,
         _request: Request<Empty>,
     ) -> std::result::Result<Response<Self::ListActionsStream>, Status> {
-        Ok(Response::new(stream::iter(actions::types().into_iter().map(Ok)).boxed()))
+        let offered = actions::types().into_iter().chain(sql::actions());
+        Ok(Response::new(stream::iter(offered.map(Ok).collect::<Vec<_>>()).boxed()))
     }
 
     async fn do_exchange(

@@ -9,6 +9,7 @@ mod encode;
 mod objects;
 mod parquet;
 mod ranges;
+mod stored;
 mod text;
 
 use std::sync::Arc;
@@ -24,8 +25,7 @@ use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
 use crate::ticket::{Format, Ticket};
 
-use encode::Encoder;
-pub use encode::schema_bytes;
+pub use encode::{Encoder, schema_bytes};
 
 /// Messages that wait in a stream's channel: with two, encoding overlaps sending, and a slow client holds 4 MB.
 const MESSAGES_AHEAD: usize = 2;

@@ -242,6 +242,18 @@ class Settings(BaseSettings):
     url_expiry_seconds: int = Field(3600, ge=60, le=604800, description="Life of a presigned URL.")
     ticket_expiry_seconds: int = Field(3600, ge=60, description="Life of an Arrow Flight ticket.")
 
+    flight_sql_memory_limit_bytes: int = Field(
+        512 * MIB,
+        ge=64 * MIB,
+        description="Memory that one Flight SQL statement may use; sorts, groups and joins beyond it spill to disk.",
+    )
+    flight_sql_time_limit_seconds: int = Field(
+        300, ge=1, le=86_400, description="Work on one Flight SQL statement; waiting for a slow client does not count."
+    )
+    flight_sql_max_statements: int = Field(
+        4, ge=1, le=1000, description="Flight SQL statements that run at once; further ones are refused, to be retried."
+    )
+
     webhook_allowed_networks: str = Field(
         "",
         description="Networks that webhooks may reach although they are not public, separated by commas "

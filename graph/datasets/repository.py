@@ -79,6 +79,17 @@ async def ready(session: AsyncSession, limit: int, before: UUID | None = None) -
     return (await session.execute(query)).scalars().all()
 
 
+async def ready_named(session: AsyncSession, name: str, limit: int) -> Sequence[UUID]:
+    """Return the newest data sets of this name that can be read."""
+    query = (
+        select(Dataset.id)
+        .where(Dataset.name == name, Dataset.status == "READY", Dataset.deleted_at.is_(None))
+        .order_by(Dataset.id.desc())
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
 async def record_inspection(session: AsyncSession, dataset_id: UUID, values: dict[str, Any]) -> bool:
     """Write what inspection found, unless another inspection was first; tell whether it was written."""
     query = (

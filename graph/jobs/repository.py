@@ -119,6 +119,17 @@ async def succeeded(session: AsyncSession, limit: int, before: UUID | None = Non
     return (await session.scalars(query)).all()
 
 
+async def succeeded_named(session: AsyncSession, name: str, limit: int) -> Sequence[UUID]:
+    """Return the newest jobs of this name that have a result."""
+    query = (
+        select(Job.id)
+        .where(Job.name == name, Job.status == "SUCCEEDED", Job.result_expired_at.is_(None), Job.deleted_at.is_(None))
+        .order_by(Job.id.desc())
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
 async def versions(session: AsyncSession, version_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
     """Return (pipeline, version number) by the id of a pipeline's version."""
     query = select(PipelineVersion.id, PipelineVersion.pipeline_id, PipelineVersion.version).where(

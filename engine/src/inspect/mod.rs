@@ -96,19 +96,19 @@ pub fn text_file(
         Format::Lines => Content::Lines(dialect.compression, dialect.encoding),
         _ => Content::Csv(dialect.clone(), declared.to_vec()),
     };
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let kind = match field.data_type() {
-                DataType::Utf8 | DataType::Utf8View if views => DataType::Utf8View,
-                other => other.clone(),
-            };
-            // Whatever the file claims: a null in it is no reason to fail.
-            Field::new(field.name(), kind, true)
-        })
-        .collect();
-    TextFile { location: location.clone(), size, content, schema: Arc::new(Schema::new(fields)) }
+    TextFile { location: location.clone(), size, content, schema: all_nullable(schema, views) }
+}
+
+/// The columns of a text file: whatever it claims, a null in it is no reason to fail. Texts come as `views` or plain.
+pub(crate) fn all_nullable(schema: &SchemaRef, views: bool) -> SchemaRef {
+    let nullable = schema.fields().iter().map(|field| {
+        let kind = match field.data_type() {
+            DataType::Utf8 | DataType::Utf8View if views => DataType::Utf8View,
+            other => other.clone(),
+        };
+        Field::new(field.name(), kind, true)
+    });
+    Arc::new(Schema::new(nullable.collect::<Vec<_>>()))
 }
 
 /// Looks at a file.

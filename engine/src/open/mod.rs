@@ -25,6 +25,7 @@ mod pages;
 mod parquet_file;
 mod parquet_layout;
 mod parquet_table;
+mod table;
 mod thrift;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(crate) use arrow_table::ArrowTable;
 pub use karyaksham_spec::Format;
 pub use parquet_file::{ParquetFile, parquet_metadata};
 pub(crate) use parquet_table::parquet_table;
+pub use table::table;
 
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::guard::{guarded, guarded_work};
@@ -127,7 +129,12 @@ async fn arrow_stream(file: &StoredFile) -> Result<SendableRecordBatchStream> {
 }
 
 async fn text_stream(file: &StoredFile) -> Result<SendableRecordBatchStream> {
-    let size = size_of(file).await?;
+    let text = text_file(file, size_of(file).await?)?;
+    projected_stream(&text, None, Arc::new(Ledger::strict()))
+}
+
+/// The file, which is text, as the scanner takes it.
+fn text_file(file: &StoredFile, size: u64) -> Result<TextFile> {
     let dialect = file.dialect.clone().unwrap_or_default();
     let (compression, encoding): (Compression, Encoding) = (dialect.compression, dialect.encoding);
     let (schema, content) = match file.format {
@@ -148,8 +155,7 @@ async fn text_stream(file: &StoredFile) -> Result<SendableRecordBatchStream> {
             (schema, content)
         }
     };
-    let text = TextFile { location: file.location.clone(), size, content, schema };
-    projected_stream(&text, None, Arc::new(Ledger::strict()))
+    Ok(TextFile { location: file.location.clone(), size, content, schema })
 }
 
 fn delimiter(file: &StoredFile) -> Mark {

@@ -16,7 +16,7 @@ use crate::schema::plain_schema;
 use crate::ticket::{Format, Narrowing, Ticket};
 
 /// The declared schema: what `FlightInfo` says and what every value must fit.
-fn schema(ticket: &Ticket) -> Result<SchemaRef> {
+pub(super) fn schema(ticket: &Ticket) -> Result<SchemaRef> {
     if ticket.claims.format == Format::Lines {
         return Ok(Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8, true)])));
     }
@@ -30,7 +30,7 @@ fn schema(ticket: &Ticket) -> Result<SchemaRef> {
     Ok(plain_schema(&schema))
 }
 
-fn files(streams: &Streams, ticket: &Ticket, schema: &SchemaRef) -> Result<Vec<StoredFile>> {
+pub(super) fn files(streams: &Streams, ticket: &Ticket, schema: &SchemaRef) -> Result<Vec<StoredFile>> {
     if ticket.narrowing.row_groups.is_some() {
         return Err(Error::InvalidArgument(
             "Only Parquet tables have row groups: use the endpoints' tickets as they are.".into(),
