@@ -432,7 +432,12 @@ mod tests {
         let values = Arc::new(Field::new("values", DataType::Utf8, true));
         let encoded = DataType::RunEndEncoded(run_ends, values);
         let inside = DataType::List(Arc::new(Field::new("item", encoded.clone(), true)));
-        for kind in [encoded, inside, DataType::Interval(IntervalUnit::MonthDayNano), DataType::Struct(vec![].into())] {
+        for kind in [
+            encoded,
+            inside,
+            DataType::Interval(IntervalUnit::MonthDayNano),
+            DataType::Struct(arrow::datatypes::Fields::empty()),
+        ] {
             let said = refused(vec![Field::new("good", DataType::Int64, true), Field::new("odd", kind, true)]);
             assert!(said.contains("'odd'") && said.contains("Parquet cannot hold"), "{said}");
         }
