@@ -108,6 +108,12 @@ pub fn type_name(kind: &DataType) -> String {
             format!("struct<{}>", fields.join(", "))
         }
         DataType::Dictionary(_, value) => type_name(value),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                format!("map<{}, {}>", type_name(fields[0].data_type()), type_name(fields[1].data_type()))
+            }
+            other => type_name(other),
+        },
         other => other.to_string().to_lowercase(),
     }
 }
@@ -200,6 +206,7 @@ impl Parser<'_> {
             "uint16" => DataType::UInt16,
             "uint32" => DataType::UInt32,
             "uint64" => DataType::UInt64,
+            "float16" => DataType::Float16,
             "float32" | "float" | "real" => DataType::Float32,
             "float64" | "double" => DataType::Float64,
             "utf8" | "text" | "string" | "varchar" => DataType::Utf8,
@@ -216,10 +223,23 @@ impl Parser<'_> {
                 let argument = self.argument()?;
                 let (precision, scale) = argument.split_once(',').unwrap_or((&argument, "0"));
                 let (precision, scale): (u8, i8) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
-                if precision == 0 || precision > 38 || scale < 0 || i16::from(scale) > i16::from(precision) {
+                if precision == 0 || precision > 76 || scale < 0 || i16::from(scale) > i16::from(precision) {
                     return None;
                 }
-                DataType::Decimal128(precision, scale)
+                if precision > 38 {
+                    DataType::Decimal256(precision, scale)
+                } else {
+                    DataType::Decimal128(precision, scale)
+                }
+            }
+            "map" => {
+                self.take("<")?;
+                let key = Field::new("key", self.kind()?, false);
+                self.take(",")?;
+                let value = Field::new("value", self.kind()?, true);
+                self.take(">")?;
+                let entries = Field::new("entries", DataType::Struct(Fields::from(vec![key, value])), false);
+                DataType::Map(Arc::new(entries), false)
             }
             "list" => {
                 self.take("<")?;
@@ -265,6 +285,7 @@ mod tests {
             "int8",
             "int64",
             "uint64",
+            "float16",
             "float32",
             "float64",
             "utf8",
@@ -276,6 +297,8 @@ mod tests {
             "timestamp(UTC)",
             "timestamp_ms(+05:30)",
             "decimal(12,2)",
+            "decimal(50,2)",
+            "map<utf8, list<int64>>",
             "list<int64>",
             "struct<page: utf8, ref: list<utf8>, mobile: boolean>",
             "struct<\"a b\": utf8>",
@@ -288,7 +311,9 @@ mod tests {
 
     #[test]
     fn what_is_no_type() {
-        for name in ["", "int65", "decimal(50,2)", "decimal(5,9)", "timestamp(Nowhere)", "list<", "int64 int64"] {
+        for name in
+            ["", "int65", "decimal(80,2)", "decimal(5,9)", "map<utf8>", "timestamp(Nowhere)", "list<", "int64 int64"]
+        {
             assert_eq!(parse_type(name), None, "{name}");
         }
     }
