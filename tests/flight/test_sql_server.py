@@ -55,7 +55,9 @@ def test_a_statement_ends_at_its_time_limit(stack: Stack, owner: Account, tmp_pa
         assert rows(connection, "SELECT 1") == [(1,)]
 
 
-def test_a_statement_ends_at_its_memory_limit_but_sorts_and_joins_spill(stack: Stack, owner: Account, tmp_path: Path) -> None:
+def test_a_statement_ends_at_its_memory_limit_but_sorts_and_joins_spill(
+    stack: Stack, owner: Account, tmp_path: Path
+) -> None:
     limit = str(64 << 20)
     with (
         flight_server(stack, tmp_path, FLIGHT_SQL_MEMORY_LIMIT_BYTES=limit) as location,
