@@ -262,7 +262,7 @@ def test_nothing_but_tables_is_read(connection: flight_sql.Connection, query: st
         ('SELECT * FROM jobs."orders.csv"', r"Several tables are named `jobs\.orders\.csv`: use the id, e\.g\. jobs\."),
         ('SELECT Amount FROM "orders.csv"', r"no column `Amount` here; did you mean `amount`\?"),
         ('SELECT nosuch(1) FROM "orders.csv"', r"nosuch"),
-        ("SELECT FROM WHERE", r"cannot be read: .*Line: 1"),
+        ('SELECT country FRM "orders.csv" x', r"cannot be read: .*Line: 1"),
         ('SELECT country + 1 FROM "orders.csv"', r"country|Utf8|cast|coerce|failed"),
         ('SELECT 1 / (order_id - order_id) FROM "orders.csv"', r"division by zero.*nullif"),
         ('SELECT CAST(note AS INT) FROM "orders.csv"', r"failed on a value.*note, "),

@@ -55,7 +55,7 @@ def test_a_statement_ends_at_its_time_limit(stack: Stack, owner: Account, tmp_pa
         assert rows(connection, "SELECT 1") == [(1,)]
 
 
-def test_a_statement_ends_at_its_memory_limit_but_sorts_and_joins_spill(
+def test_a_statement_ends_at_its_memory_limit_and_a_join_sorts_to_stay_within(
     stack: Stack, owner: Account, tmp_path: Path
 ) -> None:
     limit = str(64 << 20)
@@ -65,8 +65,6 @@ def test_a_statement_ends_at_its_memory_limit_but_sorts_and_joins_spill(
     ):
         with pytest.raises(flight_sql.Error, match="memory"):
             rows(connection, "SELECT length(string_agg(repeat('x', 100), '')) FROM generate_series(1, 5000000)")
-        query = "SELECT value, md5(value::text) AS m FROM generate_series(1, 1000000) ORDER BY m LIMIT 1 OFFSET 999998"
-        assert len(rows(connection, query)) == 1
         # the hash table of either side takes more: the join sorts instead
         query = "SELECT count(*) FROM generate_series(1, 2000000) a JOIN generate_series(1, 2000000) b USING (value)"
         assert rows(connection, query) == [(2_000_000,)]

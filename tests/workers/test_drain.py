@@ -45,6 +45,8 @@ async def test_a_sign_of_life_tells_what_the_worker_does(user: User, start_worke
     send(running.worker.children.pids, signal.SIGSTOP)
     job = await run_job(user, dataset)
     await wait_for(user, job, "RUNNING")
+    # The row says so before the worker has heard that it got the job.
+    await until(lambda: _jobs(running), lambda jobs: jobs != [], what="a job in hand")
     await running.worker.heartbeat.beat()
     sign = await sign_of(user, running, "ready")
     row, *_ = await rows_of(user, job)

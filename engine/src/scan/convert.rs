@@ -217,7 +217,7 @@ impl Values<'_> {
         unsure[told..].iter_mut().for_each(|row| *row += known);
         let (mut nulls, mut misfits) = (Vec::new(), Vec::new());
         for row in unsure {
-            match self.value(row, kind, &parse, &mut misfits) {
+            match self.value(row, kind, parse, &mut misfits) {
                 Some(value) => values[row] = value,
                 None => nulls.push(row),
             }

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "instructions that only some processors have")]
 #![expect(clippy::inline_always, reason = "they are used only where everything is inlined")]
+#![expect(clippy::needless_bitwise_bool, reason = "without branches, which vectors do not have")]
 
 use super::numbers::{HIGH_HALVES, ONES, PAIRS, POWERS, ZEROS};
 
