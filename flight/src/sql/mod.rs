@@ -222,7 +222,7 @@ impl Sql {
         let bytes = handle.to_bytes();
         self.fits(bytes.len())?;
         let planner = self.planner.clone();
-        let prepared = self.runner.plan(async move { planner.prepare(&session, &handle.sql).await }).await?;
+        let prepared = self.runner.plan(Box::pin(async move { planner.prepare(&session, &handle.sql).await })).await?;
         let result = ActionCreatePreparedStatementResult {
             prepared_statement_handle: bytes.into(),
             // Empty means: not known yet.
@@ -234,7 +234,7 @@ impl Sql {
 
     async fn plan(&self, session: &Session, handle: Handle) -> Result<Planned> {
         let (planner, session) = (self.planner.clone(), session.clone());
-        self.runner.plan(async move { planner.plan(&session, &handle).await }).await
+        self.runner.plan(Box::pin(async move { planner.plan(&session, &handle).await })).await
     }
 
     /// The columns of a statement, and a ticket that means the same tables ever after.
