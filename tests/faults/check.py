@@ -204,6 +204,16 @@ def _result_keys(job: Row) -> Iterator[str]:
         yield result["rejects"]["key"]
 
 
+def unlisted(history: History, keys: set[str]) -> set[str]:
+    """Return the keys that live rows point to and that the storage does not list.
+
+    SeaweedFS 4.48, once its disk was full, answers some PUTs with 200 and never lists their objects, which can be read
+    all the same: it writes the entry before its folder, and the folder's database refuses (docs/operations.md).
+    """
+    jobs = {key for job in history.jobs.values() for key in _result_keys(job)}
+    return (jobs | {row["s3_key"] for row in history.datasets}) - keys
+
+
 def orphans(history: History, keys: set[str], multiparts: set[str]) -> Problems:
     """Storage holds what live rows point to, all of it, and nothing else."""
     wanted = {row["s3_key"] for row in history.datasets}

@@ -184,11 +184,19 @@ class Suite:
             *check.tenants(history),
         ]
         deadline = time.monotonic() + PATIENCE
-        while left := list(check.orphans(history, truth.keys(), truth.multiparts())):
+        unlisted: set[str] = set()
+        while True:
+            listed = truth.keys()
+            unlisted = truth.there(check.unlisted(history, listed))
+            left = list(check.orphans(history, listed | unlisted, truth.multiparts()))
+            if not left:
+                break
             if time.monotonic() > deadline:  # a zombie's last bytes may still have been on their way
                 found += left
                 break
             time.sleep(1)
+        if unlisted:
+            self._report.lines.append(f"{len(unlisted)} objects can be read and are not listed: {sorted(unlisted)}")
         self._report.problems += [f"{job_id or '-'}: {text}" for job_id, text in found]
         jobs = list(dict.fromkeys(job_id for job_id, _ in found if job_id in history.jobs))
         self._report.histories += [history.tell(job_id) for job_id in jobs if job_id is not None][:20]

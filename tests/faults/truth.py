@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any, Self, TypeVar
 
 import asyncpg
@@ -83,6 +83,14 @@ class Truth:
 
         async def read(storage: Storage) -> set[str]:
             return {item.key async for item in storage.list_keys("w/")}
+
+        return self.storage(read)
+
+    def there(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that can be read, listed or not."""
+
+        async def read(storage: Storage) -> set[str]:
+            return {key for key in keys if await storage.head(key) is not None}
 
         return self.storage(read)
 
