@@ -1,35 +1,18 @@
-"""One profile in a process of its own: `python -m graph.datasets.profile_child`, the request on standard input.
-
-The answer is one JSON object on standard output: `{"report": …}` or `{"error": {code, message, hint}}`.
-
-Architecture invariant: imports nothing of the API, so that it starts in the time that the engine takes to load.
-"""
+"""One profile in a process of its own: `python -m graph.datasets.profile_child`; see `graph.pipelines.engine_child`."""
 
 from __future__ import annotations
 
-import json
 import sys
 
-from graph.pipelines.child_limits import confine
+from graph.pipelines.engine_child import answer
 
 
-def main() -> int:
-    """Profile one file; exit code 0 whenever an answer was written."""
-    if not confine():
-        return 1
+def profile(request: str) -> str:
+    """Profile one file; the engine is loaded when the limits hold."""
     import engine
 
-    try:
-        answer = {"report": json.loads(engine.profile(sys.stdin.read()))}
-    except Exception as error:
-        code = getattr(error, "code", None)
-        if not isinstance(code, str):
-            raise
-        message = str(getattr(error, "message", error))
-        answer = {"error": {"code": code, "message": message, "hint": getattr(error, "hint", None)}}
-    sys.stdout.write(json.dumps(answer))
-    return 0
+    return engine.profile(request)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(profile))

@@ -1,35 +1,18 @@
-"""One preview in a process of its own: `python -m graph.pipelines.preview_child ROWS`, the request on standard input.
-
-The answer is one JSON object on standard output: `{"report": …}` or `{"error": {code, message, hint}}`.
-
-Architecture invariant: imports nothing of the API, so that it starts in the time that the engine takes to load.
-"""
+"""One preview in a process of its own: `python -m graph.pipelines.preview_child ROWS`; see `engine_child`."""
 
 from __future__ import annotations
 
-import json
 import sys
 
-from graph.pipelines.child_limits import confine
+from graph.pipelines.engine_child import answer
 
 
-def main() -> int:
-    """Run one preview; exit code 0 whenever an answer was written."""
-    if not confine():
-        return 1
+def preview(request: str) -> str:
+    """Run one preview; the engine is loaded when the limits hold."""
     import engine
 
-    try:
-        answer = {"report": json.loads(engine.preview(sys.stdin.read(), int(sys.argv[1])))}
-    except Exception as error:
-        code = getattr(error, "code", None)
-        if not isinstance(code, str):
-            raise
-        message = str(getattr(error, "message", error))
-        answer = {"error": {"code": code, "message": message, "hint": getattr(error, "hint", None)}}
-    sys.stdout.write(json.dumps(answer))
-    return 0
+    return engine.preview(request, int(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(preview))

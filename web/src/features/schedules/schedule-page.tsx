@@ -1,12 +1,12 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useClient, useQuery } from "urql";
-import { Confirm } from "@/components/confirm";
 import { Ago } from "@/components/data";
 import { JobBadge } from "@/components/job-badge";
 import { Empty, Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
+import { SwitchOrDelete } from "@/components/switch-or-delete";
 import { Cell, Row, Table } from "@/components/table";
-import { Button, buttonClass } from "@/components/ui";
+import { buttonClass } from "@/components/ui";
 import {
   DeleteScheduleDocument,
   ScheduleChoicesDocument,
@@ -76,29 +76,21 @@ function Page({ schedule, changed }: { schedule: Detail; changed: () => void }) 
 function Actions({ schedule, changed }: { schedule: Detail; changed: () => void }) {
   const client = useClient();
   const navigate = useNavigate();
-  const action = useAction();
   const { id, enabled } = schedule;
-  const toggle = () =>
-    action.run(async () => {
-      await act(client, UpdateScheduleDocument, { input: { id, enabled: !enabled } });
-      changed();
-    });
-  const remove = async () => {
-    await act(client, DeleteScheduleDocument, { input: { id } });
-    await navigate({ to: "/schedules" });
-  };
   return (
-    <>
-      <Confirm label="Delete" question="Really delete?" act={remove} />
-      <Button variant={enabled ? "secondary" : "primary"} onClick={toggle} busy={action.busy}>
-        {enabled ? "Pause" : "Let it run"}
-      </Button>
-      {action.refusal && (
-        <p role="alert" className="w-full text-sm text-bad">
-          {action.refusal.message}
-        </p>
-      )}
-    </>
+    <SwitchOrDelete
+      enabled={enabled}
+      start="Let it run"
+      question="Really delete?"
+      toggle={async () => {
+        await act(client, UpdateScheduleDocument, { input: { id, enabled: !enabled } });
+        changed();
+      }}
+      remove={async () => {
+        await act(client, DeleteScheduleDocument, { input: { id } });
+        await navigate({ to: "/schedules" });
+      }}
+    />
   );
 }
 

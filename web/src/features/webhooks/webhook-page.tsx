@@ -1,10 +1,10 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useClient, useQuery } from "urql";
-import { Confirm } from "@/components/confirm";
 import { Ago } from "@/components/data";
 import { Empty, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
-import { Button, buttonClass } from "@/components/ui";
+import { SwitchOrDelete } from "@/components/switch-or-delete";
+import { buttonClass } from "@/components/ui";
 import { Words } from "@/components/words";
 import {
   DeleteWebhookDocument,
@@ -83,29 +83,21 @@ function Page({ webhook, changed }: { webhook: WebhookRowFragment; changed: () =
 function Actions({ webhook, changed }: { webhook: WebhookRowFragment; changed: () => void }) {
   const client = useClient();
   const navigate = useNavigate();
-  const action = useAction();
   const { id, enabled } = webhook;
-  const toggle = () =>
-    action.run(async () => {
-      await act(client, UpdateWebhookDocument, { input: { id, enabled: !enabled } });
-      changed();
-    });
-  const remove = async () => {
-    await act(client, DeleteWebhookDocument, { input: { id } });
-    await navigate({ to: "/webhooks" });
-  };
   return (
-    <>
-      <Confirm label="Delete" question="Delete it with its messages?" act={remove} />
-      <Button variant={enabled ? "secondary" : "primary"} onClick={toggle} busy={action.busy}>
-        {enabled ? "Pause" : "Let it send"}
-      </Button>
-      {action.refusal && (
-        <p role="alert" className="w-full text-sm text-bad">
-          {action.refusal.message}
-        </p>
-      )}
-    </>
+    <SwitchOrDelete
+      enabled={enabled}
+      start="Let it send"
+      question="Delete it with its messages?"
+      toggle={async () => {
+        await act(client, UpdateWebhookDocument, { input: { id, enabled: !enabled } });
+        changed();
+      }}
+      remove={async () => {
+        await act(client, DeleteWebhookDocument, { input: { id } });
+        await navigate({ to: "/webhooks" });
+      }}
+    />
   );
 }
 
