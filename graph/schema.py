@@ -35,6 +35,7 @@ from graph.api.fields import query
 from graph.api.node import Node
 from graph.api.permissions import CanRead
 from graph.api.scalars import SCALARS
+from graph.api.sharing import SharingExecutor
 from graph.context import Info
 from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
@@ -138,6 +139,7 @@ def create_schema(*, introspection: bool) -> Schema:
         mutation=Mutation,
         subscription=Subscription,
         extensions=[lambda: Operations(introspection=introspection)],
+        execution_context_class=SharingExecutor,
         config=StrawberryConfig(
             name_converter=Names(), scalar_map=SCALARS, disable_field_suggestions=not introspection
         ),

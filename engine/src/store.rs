@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::client::{HttpError, SpawnedReqwestConnector};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
-    RetryConfig, coalesce_ranges,
+    BackoffConfig, ClientOptions, GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore,
+    ObjectStoreExt, RetryConfig, coalesce_ranges,
 };
 use serde::Deserialize;
 use tokio::runtime::{Handle, Runtime};
@@ -110,14 +111,28 @@ impl Location {
             return Ok(Bytes::new());
         }
         let length = range.end - range.start;
-        let options = GetOptions { range: Some(range.into()), if_match: self.version.clone(), ..GetOptions::default() };
-        let result = match self.store.get_opts(&self.path, options).await {
-            Ok(result) => result,
-            Err(object_store::Error::Precondition { .. }) => return Err(self.changed()),
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = result.bytes().await?;
+        let bytes = self.get(range).await?.bytes().await?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.changed()) }
+    }
+
+    /// The same, in the parts that the network brought it in: for a reader who copies it anyway.
+    pub async fn read_parts(&self, range: Range<u64>) -> Result<Vec<Bytes>> {
+        if range.is_empty() || self.file.is_some() {
+            return Ok(vec![self.read(range).await?]);
+        }
+        let length = range.end - range.start;
+        let parts: Vec<Bytes> = self.get(range).await?.into_stream().try_collect().await?;
+        let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        if bytes == length { Ok(parts) } else { Err(self.changed()) }
+    }
+
+    async fn get(&self, range: Range<u64>) -> Result<GetResult> {
+        let options = GetOptions { range: Some(range.into()), if_match: self.version.clone(), ..GetOptions::default() };
+        match self.store.get_opts(&self.path, options).await {
+            Ok(result) => Ok(result),
+            Err(object_store::Error::Precondition { .. }) => Err(self.changed()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads several ranges, near ones by one request. [`ErrorCode::InputChanged`] as for [`Self::read`], but files of

@@ -61,7 +61,7 @@ class Shared:
             self._reads.put(question, asked)
         try:
             # the one who asked first may leave before the answer comes
-            answer: V = await asyncio.shield(asked)
+            answer: V = asked.result() if asked.done() else await asyncio.shield(asked)
         except Exception:
             self._reads.forget(question)
             raise

@@ -15,6 +15,7 @@ from graph.api.errors import ConflictError, ErrorInterface, ForbiddenError, Inva
 from graph.api.fields import field
 from graph.api.node import Node
 from graph.api.scalars import Int64
+from graph.api.sharing import Shareable
 from graph.context import Info
 from graph.core.errors import Conflict
 from graph.core.ids import to_global
@@ -161,7 +162,7 @@ class JobInput:
 
 
 @strawberry.type(description="One run of a pipeline.")
-class Job(Node):
+class Job(Node, Shareable):
     """A job."""
 
     row: strawberry.Private[JobRow]

@@ -19,7 +19,9 @@ const LOCAL: (u64, usize) = (2 << 20, 4);
 /// The chunks of a file, in order, read ahead.
 #[derive(Debug)]
 pub struct Chunks {
-    receiver: mpsc::Receiver<Result<Bytes>>,
+    receiver: mpsc::Receiver<Result<Vec<Bytes>>>,
+    /// Parts of the chunk that is handed out.
+    parts: std::vec::IntoIter<Bytes>,
     progress: Arc<Progress>,
 }
 
@@ -43,7 +45,7 @@ impl Chunks {
             let reads = ranges.map(|range| {
                 let location = location.clone();
                 // A task of its own: reads go on while the reader is busy.
-                tokio::spawn(async move { location.read(range).await })
+                tokio::spawn(async move { location.read_parts(range).await })
             });
             let mut reads = futures::stream::iter(reads).buffered(ahead);
             while let Some(read) = reads.next().await {
@@ -54,16 +56,21 @@ impl Chunks {
                 }
             }
         });
-        Ok(Self { receiver, progress })
+        Ok(Self { receiver, parts: Vec::new().into_iter(), progress })
     }
 }
 
 impl Pieces for Chunks {
     fn next(&mut self) -> Option<Result<Bytes>> {
-        let chunk = self.receiver.blocking_recv()?;
-        if let Ok(chunk) = &chunk {
-            self.progress.add_read(chunk.len() as u64);
+        loop {
+            if let Some(part) = self.parts.next() {
+                self.progress.add_read(part.len() as u64);
+                return Some(Ok(part));
+            }
+            match self.receiver.blocking_recv()? {
+                Ok(parts) => self.parts = parts.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
         }
-        Some(chunk)
     }
 }
