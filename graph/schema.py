@@ -25,12 +25,14 @@ from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext
 
 from graph.admin.resolvers import AdminMutation, AdminQuery, AdminSubscription
-from graph.api.extension import Operations
+from graph.api.extension import Operations, Runner
 from graph.api.fields import query
 from graph.api.node import Node
 from graph.api.permissions import CanRead
@@ -112,6 +114,12 @@ class Subscription(JobsSubscription, AdminSubscription):
 
 class Schema(strawberry.Schema):
     """Strawberry's schema without its own error log: `Operations` logs bugs once, and expected refusals not at all."""
+
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> SchemaExtensionsRunner:
+        """See `Runner`."""
+        return Runner(execution_context, extensions)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """See the class."""

@@ -7,7 +7,9 @@ schema: resolvers that want to know take `info`, so a selection without such res
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeGuard
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -31,40 +33,64 @@ from strawberry.types.field import StrawberryField
 _SHAREABLE: Final = "_shareable_as"
 
 
-class Shareable:
-    """A GraphQL object made of `row` alone: equal selections of objects of the same row are equal."""
+R = TypeVar("R")
+T = TypeVar("T")
+
+_Question = tuple[int, bytes]
+_Answers = dict[_Question, tuple[OperationDefinitionNode, ExecutionResult]]
+# By row, by what is asked of it: the operation, held so that its number stays its own, and the answer; go with the row.
+_answers: WeakKeyDictionary[Any, _Answers] = WeakKeyDictionary()
+
+
+@dataclass(slots=True)
+class _Event:
+    """A row, and how the object of the schema is made of it, by whoever asks first."""
 
     row: Any
+    make: Callable[[Any], Any]
 
 
-# By row, by what is asked of it: the operation, held so that its number stays its own, and the answer; go with the row.
-_Question = tuple[int, bytes]
-_answers: WeakKeyDictionary[Any, dict[_Question, tuple[OperationDefinitionNode, ExecutionResult]]] = WeakKeyDictionary()
+def event(row: R, make: Callable[[R], T]) -> T:
+    """Return what a subscription shall yield for `make(row)`, which must depend on the row alone."""
+    return cast("T", _Event(row, make))
+
+
+class _Answered:
+    """Stands in for the executor of an event whose answer is known."""
+
+    def __init__(self, answer: ExecutionResult) -> None:
+        self._answer = answer
+
+    def execute_operation(self, _serially: bool | None = None) -> ExecutionResult:
+        return self._answer
 
 
 class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes an event of a subscription unless somebody's equal answer to the same event is there."""
 
-    def execute_operation(self, serially: bool | None = None) -> Any:
-        """Return the answer; see the class. Answers with errors and asynchronous ones are everybody's own."""
-        if not isinstance(self.root_value, Shareable):
-            return super().execute_operation(serially)
-        question = self._question()
-        if question is None:
-            return super().execute_operation(serially)
-        known = _answers.setdefault(self.root_value.row, {})
-        if question in known:
-            return known[question][1]
-        answer = super().execute_operation(serially)
-        if _is_plain(answer):
-            known[question] = (self.operation, answer)
-        return answer
+    _answers: _Answers | None = None
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        """See the base class; decides once per subscription, before the first copy is made."""
-        if isinstance(payload, Shareable):
-            self._question()
-        return super().build_per_event_executor(payload)
+        """Return what answers for an event: see the class."""
+        if not isinstance(payload, _Event):
+            return super().build_per_event_executor(payload)
+        question = self._question()
+        known = None if question is None else _answers.setdefault(payload.row, {})
+        if known is not None and question in known:
+            return cast("Executor[Any]", _Answered(known[question][1]))
+        executor = super().build_per_event_executor(payload.make(payload.row))
+        if isinstance(executor, SharingExecutor):
+            executor._answers = known
+        return executor
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """Return the answer; it is kept for others unless it has errors or is asynchronous."""
+        answer = super().execute_operation(serially)
+        if self._answers is not None and isinstance(answer, ExecutionResult) and not answer.errors:
+            question = self._question()
+            if question is not None:
+                self._answers[question] = (self.operation, answer)
+        return answer
 
     def _question(self) -> _Question | None:
         """What is asked, None when the answer may depend on who asks.
@@ -81,10 +107,6 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
                 found = (id(self.operation), orjson.dumps(given))
             self.__dict__[_SHAREABLE] = found
         return found
-
-
-def _is_plain(answer: Any) -> TypeGuard[ExecutionResult]:
-    return isinstance(answer, ExecutionResult) and not answer.errors
 
 
 def _by_event_alone(

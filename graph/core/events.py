@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -26,6 +27,8 @@ REVOKED_CHANNEL: Final = "karyaksham:revoked"
 _QUEUE_SIZE = 1000
 # a silent connection is asked for a sign of life after this, and given up after it once more
 _PING_SECONDS = 10.0
+# how often subscribers are looked through for those who have heard nothing for long
+_REMIND_SECONDS = 0.5
 # what a thousand subscribers look at after one notice is read once
 _LOOK_SECONDS = 1.0
 
@@ -45,11 +48,22 @@ def workspace_channel(workspace_id: UUID) -> str:
 class Subscription:
     """An async iterator of messages; starts listening when made, stops at the end of its `subscribe` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_after: float | None = None) -> None:
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_QUEUE_SIZE)
+        self._look_after = look_after
+        self._heard = time.monotonic()
+
+    def remind(self, now: float) -> None:
+        """Tell a reader that waits and has heard nothing for `look_after` seconds to look again.
+
+        One clock for all: a timer for each wait is a tenth of what a change costs per follower.
+        """
+        if self._look_after is not None and now - self._heard >= self._look_after and self._queue.empty():
+            self.put(RESYNC)
 
     def put(self, message: dict[str, Any]) -> None:
         """Add a message; a reader that fell behind loses old ones and is told to look again."""
+        self._heard = time.monotonic()
         if self._queue.full():
             while not self._queue.empty():
                 self._queue.get_nowait()
@@ -91,6 +105,7 @@ class Events:
         self._live: set[str] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._reminder: asyncio.Task[None] | None = None
         self.looks = Shared(_LOOK_SECONDS)
 
     async def publish(self, channel: str, message: dict[str, Any]) -> bool:
@@ -123,13 +138,14 @@ class Events:
         return True
 
     @asynccontextmanager
-    async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
+    async def subscribe(self, channel: str, look_after: float | None = None) -> AsyncIterator[Subscription]:
         """Listen to a channel; inside the block nothing is missed (read the snapshot after entering).
 
         When Redis is down the block is entered after two seconds all the same, and a `RESYNC` message follows the
-        connection.
+        connection. One also comes when nothing else has for `look_after` seconds, or half a second more: Redis may have
+        lost a notice, or be away.
         """
-        subscription = Subscription()
+        subscription = Subscription(look_after)
         self._subscribers.setdefault(channel, set()).add(subscription)
         self._start()
         confirmed = self._waiting.get(channel)
@@ -154,6 +170,16 @@ class Events:
     def _start(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="events")
+        if self._reminder is None or self._reminder.done():
+            self._reminder = asyncio.create_task(self._remind(), name="events-reminder")
+
+    async def _remind(self) -> None:
+        while True:
+            await asyncio.sleep(_REMIND_SECONDS)
+            now = time.monotonic()
+            for subscribers in self._subscribers.values():
+                for subscription in subscribers:
+                    subscription.remind(now)
 
     async def _run(self) -> None:
         """Keep one connection subscribed to exactly the channels that somebody listens to."""
@@ -249,10 +275,11 @@ class Events:
 
     async def close(self) -> None:
         """Stop listening and close all connections."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, self._reminder):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         with contextlib.suppress(*REDIS_ERRORS):
             await self._pubsub.aclose()
         await self._listener.aclose()

@@ -15,7 +15,6 @@ from graph.api.errors import ConflictError, ErrorInterface, ForbiddenError, Inva
 from graph.api.fields import field
 from graph.api.node import Node
 from graph.api.scalars import Int64
-from graph.api.sharing import Shareable
 from graph.context import Info
 from graph.core.errors import Conflict
 from graph.core.ids import to_global
@@ -162,7 +161,7 @@ class JobInput:
 
 
 @strawberry.type(description="One run of a pipeline.")
-class Job(Node, Shareable):
+class Job(Node):
     """A job."""
 
     row: strawberry.Private[JobRow]

@@ -9,6 +9,7 @@ import strawberry
 
 from graph.api.fields import subscription
 from graph.api.permissions import CanRead
+from graph.api.sharing import event
 from graph.context import Info
 from graph.core.errors import NotFound
 from graph.core.ids import try_global
@@ -35,14 +36,14 @@ class JobsSubscription:
         """One job."""
         context = info.context
         async for row in streams.job_updates(job_service(info), context.events, context.workspace_id, _job_id(id)):
-            yield Job.of(row)
+            yield event(row, Job.of)
 
     @subscription(CanRead, description="The jobs under way, then every job of the workspace when it changes.")
     async def jobs_changed(self, info: Info) -> AsyncGenerator[Job, None]:
         """All jobs."""
         context = info.context
         async for row in streams.workspace_changes(job_service(info), context.events, context.workspace_id):
-            yield Job.of(row)
+            yield event(row, Job.of)
 
     @subscription(
         CanRead, description="The log behind the cursor `after`, then each new line; ends with the job's last line."

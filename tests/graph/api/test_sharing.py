@@ -9,6 +9,7 @@ import pytest
 from graphql import ExecutionResult, parse
 
 from graph.api.sharing import SharingExecutor
+from graph.api.sharing import event as happened
 from graph.jobs.types import Job
 from graph.models import Job as JobRow
 from graph.schema import create_schema
@@ -43,7 +44,7 @@ def follower(document: str, **variables: Any) -> SharingExecutor:
 
 def answer(executor: SharingExecutor, event: JobRow) -> ExecutionResult:
     """What the subscription is told of an event."""
-    made = executor.build_per_event_executor(Job.of(event)).execute_operation(False)
+    made = executor.build_per_event_executor(happened(event, Job.of)).execute_operation(False)
     assert isinstance(made, ExecutionResult)
     assert not made.errors
     return made
