@@ -48,7 +48,12 @@ class Truth:
         with self._lock:
             try:
                 return [dict(row) for row in self._do(self._rows(sql, args), seconds)]
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError) as error:
+            except (
+                asyncpg.PostgresConnectionError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,  # what was given up before still stands in the way
+                asyncpg.CannotConnectNowError,
+            ) as error:
                 self._drop()
                 raise ConnectionError(str(error)) from error
             except (OSError, TimeoutError, asyncpg.OperatorInterventionError):
