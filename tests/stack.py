@@ -87,6 +87,8 @@ class Account:
                 raise Refused(value["code"], value.get("message", ""), value.get("path") or ())
         for error in body.get("errors") or ():
             raise Refused((error.get("extensions") or {}).get("code", "?"), error["message"], error.get("path") or ())
+        if "data" not in body:  # no answer of GraphQL, but of the service in front of it
+            raise Refused(body.get("code", "?"), body.get("message", str(body)[:200]))
         return data
 
     # files -----------------------------------------------------------------------------------------------------

@@ -3,26 +3,25 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::Out;
 use super::order::Sorted;
 use super::runs::{FAN_IN, Merge, Run};
+use super::{Out, texts};
 use crate::error::Result;
-use crate::sink::logical_bytes;
 use crate::task::Task;
 
 /// What sorting takes for each row beside the row itself: its key and place, twice for a moment.
 const KEY_BYTES: usize = 56;
-/// A batch that holds on to more than this many times its own bytes is copied together.
-const SPARSE: usize = 4;
+/// A batch whose texts hold on to more than this many times their own bytes gets copies of them.
+const SPARSE: (usize, usize) = (3, 2);
 /// Rows of one batch, at most: places count them in 32 bits, and tasks stay short.
 const BATCH_ROWS: usize = 1 << 16;
 /// A run on disk has at least this many bytes, if memory runs out early: tiny ones could not be merged.
@@ -162,27 +161,31 @@ impl Held {
         self.partitions.iter().flatten().cloned().collect()
     }
 
-    /// The batch without the parts of shared buffers that its rows do not use, if those are most of it.
+    /// The batch without what its rows do not use of the texts behind it: a file's numbers, say, which were read.
     fn compact(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let kept: usize = batch.columns().iter().map(|array| self.new_bytes(array.as_ref())).sum();
-        if kept / SPARSE <= logical_bytes(&batch) {
+        let held: usize = self.new_buffers(&batch).map(Buffer::capacity).sum();
+        if held == 0 {
             return Ok(batch);
         }
-        let columns = batch.columns().iter().map(compacted).collect();
-        Ok(RecordBatch::try_new(batch.schema(), columns)?)
+        let used = texts::outside(&batch);
+        if held * SPARSE.1 <= used * SPARSE.0 || used > texts::MAX_BUFFER_BYTES {
+            return Ok(batch);
+        }
+        texts::together(&batch, used)
     }
 
-    /// What an array adds to the memory that is held.
-    fn new_bytes(&self, array: &dyn Array) -> usize {
-        let new = |buffers: &[Buffer]| -> usize {
-            let unknown = buffers.iter().filter(|buffer| !self.counted.contains(&address(buffer)));
-            unknown.map(Buffer::capacity).sum()
+    /// Buffers behind views that are not held yet, each once.
+    fn new_buffers<'a>(&'a self, batch: &'a RecordBatch) -> impl Iterator<Item = &'a Buffer> {
+        texts::buffers(batch).filter(|buffer| !self.counted.contains(&address(buffer)))
+    }
+
+    /// What a batch adds to the memory that is held.
+    fn new_bytes(&self, batch: &RecordBatch) -> usize {
+        let own = |array: &ArrayRef| match texts::views(array.as_ref()) {
+            Some((views, _)) => size_of_val(&views[..]),
+            None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()),
         };
-        match array.data_type() {
-            DataType::Utf8View => size_of::<u128>() * array.len() + new(array.as_string_view().data_buffers()),
-            DataType::BinaryView => size_of::<u128>() * array.len() + new(array.as_binary_view().data_buffers()),
-            _ => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()),
-        }
+        batch.columns().iter().map(own).sum::<usize>() + self.new_buffers(batch).map(Buffer::capacity).sum::<usize>()
     }
 
     /// Whether there is memory for the batch; then it is taken.
@@ -207,20 +210,12 @@ impl Held {
     }
 
     fn needed(&self, batch: &RecordBatch) -> usize {
-        let arrays: usize = batch.columns().iter().map(|array| self.new_bytes(array.as_ref())).sum();
-        arrays + KEY_BYTES * batch.num_rows()
+        self.new_bytes(batch) + KEY_BYTES * batch.num_rows()
     }
 
     fn count(&mut self, batch: &RecordBatch, bytes: usize) {
         self.bytes += bytes;
-        for array in batch.columns() {
-            let buffers = match array.data_type() {
-                DataType::Utf8View => array.as_string_view().data_buffers(),
-                DataType::BinaryView => array.as_binary_view().data_buffers(),
-                _ => continue,
-            };
-            self.counted.extend(buffers.iter().map(address));
-        }
+        self.counted.extend(texts::buffers(batch).map(address));
     }
 
     /// Rows of a batch on disk: so few that a batch of each of many runs fits into the memory that there was for these.
@@ -232,12 +227,4 @@ impl Held {
 
 fn address(buffer: &Buffer) -> usize {
     buffer.as_ptr() as usize
-}
-
-fn compacted(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-        _ => Arc::clone(array),
-    }
 }

@@ -2,20 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, BinaryViewArray, BooleanArray, RecordBatch, StringViewArray, make_array,
-};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, BooleanArray, RecordBatch, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::interleave;
 use arrow::datatypes::{ArrowNativeType, DataType, SchemaRef};
 
 use super::order::Place;
+use super::texts::{self, INLINE_BYTES, MAX_BUFFER_BYTES, length, moved, text};
 use crate::error::{EngineError, Result};
-
-/// Bytes of a text that stands in the view itself.
-const INLINE_BYTES: u32 = 12;
-/// A view array's buffer has at most this many bytes: offsets in views have 31 bits.
-const MAX_BUFFER_BYTES: usize = 1 << 30;
 
 /// The rows to take from.
 pub(super) struct Gather {
@@ -72,19 +66,11 @@ impl Column {
             (DataType::Boolean, _) => {
                 Values::Bits(arrays.iter().map(|array| array.as_boolean().values().clone()).collect())
             }
-            (DataType::Utf8View, _) => {
-                let views = |array: &&ArrayRef| {
-                    let array = array.as_string_view();
-                    Views { views: array.views().clone(), buffers: array.data_buffers().into() }
-                };
-                Values::Views(arrays.iter().map(views).collect())
-            }
-            (DataType::BinaryView, _) => {
-                let views = |array: &&ArrayRef| {
-                    let array = array.as_binary_view();
-                    Views { views: array.views().clone(), buffers: array.data_buffers().into() }
-                };
-                Values::Views(arrays.iter().map(views).collect())
+            (DataType::Utf8View | DataType::BinaryView, _) => {
+                let views = arrays.iter().filter_map(|array| texts::views(array.as_ref()));
+                Values::Views(
+                    views.map(|(views, buffers)| Views { views: views.clone(), buffers: buffers.into() }).collect(),
+                )
             }
             (_, Some(1)) => Values::One(fixed(arrays)),
             (_, Some(2)) => Values::Two(fixed(arrays)),
@@ -109,22 +95,18 @@ impl Column {
         });
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
         match &self.values {
-            Values::One(batches) => self.fixed(&pick(batches, places), nulls),
-            Values::Two(batches) => self.fixed(&pick(batches, places), nulls),
-            Values::Four(batches) => self.fixed(&pick(batches, places), nulls),
-            Values::Eight(batches) => self.fixed(&pick(batches, places), nulls),
-            Values::Sixteen(batches) => self.fixed(&pick(batches, places), nulls),
+            Values::One(batches) => self.fixed(pick(batches, places), nulls),
+            Values::Two(batches) => self.fixed(pick(batches, places), nulls),
+            Values::Four(batches) => self.fixed(pick(batches, places), nulls),
+            Values::Eight(batches) => self.fixed(pick(batches, places), nulls),
+            Values::Sixteen(batches) => self.fixed(pick(batches, places), nulls),
             Values::Bits(batches) => {
                 let bit = |at: usize| batches[places[at].batch as usize].value(places[at].row as usize);
                 Ok(Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(places.len(), bit), nulls)))
             }
             Values::Views(batches) => {
                 let (views, buffers) = views(batches, places, nulls.as_ref())?;
-                Ok(if self.kind == DataType::Utf8View {
-                    Arc::new(StringViewArray::try_new(views, buffers, nulls)?)
-                } else {
-                    Arc::new(BinaryViewArray::try_new(views, buffers, nulls)?)
-                })
+                Ok(texts::array(&self.kind, views, buffers, nulls))
             }
             Values::Other(arrays) => {
                 let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
@@ -134,11 +116,11 @@ impl Column {
         }
     }
 
-    fn fixed<T: ArrowNativeType>(&self, values: &[T], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    fn fixed<T: ArrowNativeType>(&self, values: Vec<T>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let data = ArrayData::builder(self.kind.clone())
             .len(values.len())
             .nulls(nulls)
-            .add_buffer(Buffer::from_slice_ref(values))
+            .add_buffer(Buffer::from_vec(values))
             .build()?;
         Ok(make_array(data))
     }
@@ -159,7 +141,7 @@ fn pick<T: ArrowNativeType>(batches: &[ScalarBuffer<T>], places: &[Place]) -> Ve
 }
 
 /// Views of the rows, and the one buffer that they point into.
-fn views(batches: &[Views], places: &[Place], nulls: Option<&NullBuffer>) -> Result<(ScalarBuffer<u128>, Vec<Buffer>)> {
+fn views(batches: &[Views], places: &[Place], nulls: Option<&NullBuffer>) -> Result<(Vec<u128>, Vec<Buffer>)> {
     // First all views, then all texts: loads that do not wait for one another.
     let mut views: Vec<u128> =
         places.iter().map(|place| batches[place.batch as usize].views[place.row as usize]).collect();
@@ -173,7 +155,7 @@ fn views(batches: &[Views], places: &[Place], nulls: Option<&NullBuffer>) -> Res
     let outside = views.iter().map(|view| length(*view)).filter(|length| *length > INLINE_BYTES);
     let bytes: usize = outside.map(|length| length as usize).sum();
     if bytes == 0 {
-        return Ok((views.into(), Vec::new()));
+        return Ok((views, Vec::new()));
     }
     if bytes > MAX_BUFFER_BYTES {
         return Err(EngineError::internal("texts of one batch take more than a gigabyte"));
@@ -181,23 +163,10 @@ fn views(batches: &[Views], places: &[Place], nulls: Option<&NullBuffer>) -> Res
     let mut buffer: Vec<u8> = Vec::with_capacity(bytes);
     for (view, place) in views.iter_mut().zip(places) {
         if length(*view) > INLINE_BYTES {
-            let offset = buffer.len() as u128;
+            let new = moved(*view, buffer.len());
             buffer.extend_from_slice(text(*view, &batches[place.batch as usize].buffers));
-            // The length and the first bytes stay; the buffer is the first, the offset the new one.
-            *view = (*view & u128::from(u64::MAX)) | offset << 96;
+            *view = new;
         }
     }
-    Ok((views.into(), vec![buffer.into()]))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are the length")]
-fn length(view: u128) -> u32 {
-    view as u32
-}
-
-/// The text that a view points to.
-#[expect(clippy::cast_possible_truncation, reason = "fields of 32 bits each: length, prefix, buffer, offset")]
-fn text(view: u128, buffers: &[Buffer]) -> &[u8] {
-    let (buffer, offset) = ((view >> 64) as u32 as usize, (view >> 96) as usize);
-    &buffers[buffer][offset..offset + length(view) as usize]
+    Ok((views, vec![buffer.into()]))
 }

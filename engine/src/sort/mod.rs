@@ -10,6 +10,7 @@ mod gather;
 mod keys;
 mod order;
 mod runs;
+mod texts;
 
 use std::fmt;
 use std::sync::Arc;
