@@ -1,6 +1,7 @@
 /** The GraphQL client of one signed-in session; a new one for the next, so that no cached row outlives its reader. */
 import { type AnyVariables, Client, cacheExchange, type DocumentInput, fetchExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
+import { persistedExchange } from "./documents";
 import { unwrap } from "./refusal";
 import { currentToken, FETCH_OPTIONS, freshToken, isStale } from "./session";
 
@@ -27,6 +28,7 @@ export function createApi(workspaceId: string | null): Client {
           await freshToken(true).catch(() => null);
         },
       })),
+      persistedExchange,
       fetchExchange,
     ],
   });

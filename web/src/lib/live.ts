@@ -4,6 +4,7 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { stringifyDocument } from "@urql/core";
 import { createClient, type Client as SocketClient } from "graphql-ws";
 import { createContext, useContext, useEffect, useRef } from "react";
+import { noteAge, persisted } from "./documents";
 import { freshToken } from "./session";
 import { Store } from "./store";
 
@@ -56,37 +57,44 @@ export function createLive(url: string, workspaceId: string | null): Live {
     connection,
     generation,
     close: () => void socket.dispose(),
-    subscribe: (document, variables, sink) => follow(socket, stringifyDocument(document), variables, sink),
+    subscribe: (document, variables, sink) => follow(socket, document, variables, sink),
   };
 }
 
 /** One subscription; begun again after an error that ended it (Redis away for a moment). */
-function follow<D, V>(socket: SocketClient, query: string, variables: V, sink: LiveSink<D>): () => void {
+function follow<D, V>(
+  socket: SocketClient,
+  document: TypedDocumentNode<D, V>,
+  variables: V,
+  sink: LiveSink<D>,
+): () => void {
+  const extensions = persisted(document);
+  // graphql-ws demands a query; an empty one is none
+  const query = extensions ? "" : stringifyDocument(document);
+  const request = { query, ...(extensions && { extensions }), variables: variables as Record<string, unknown> };
   let stopped = false;
   let stop = () => {};
   let wait = AGAIN;
   const begin = () => {
     let failed = false;
-    const again = () => {
+    const again = (reason?: unknown) => {
+      if (Array.isArray(reason)) noteAge(reason);
       if (stopped || failed) return;
       failed = true;
       setTimeout(() => !stopped && begin(), wait);
       wait = Math.min(wait * 2, AGAIN_MOST);
     };
-    stop = socket.subscribe<D>(
-      { query, variables: variables as Record<string, unknown> },
-      {
-        next: (result) => {
-          if (result.errors) return again();
-          wait = AGAIN;
-          if (result.data && !stopped) sink.next(result.data);
-        },
-        error: again,
-        complete: () => {
-          if (!stopped && !failed) sink.end?.();
-        },
+    stop = socket.subscribe<D>(request, {
+      next: (result) => {
+        if (result.errors) return again(result.errors);
+        wait = AGAIN;
+        if (result.data && !stopped) sink.next(result.data);
       },
-    );
+      error: again,
+      complete: () => {
+        if (!stopped && !failed) sink.end?.();
+      },
+    });
   };
   begin();
   return () => {
