@@ -5,8 +5,10 @@ import { Grid } from "@/components/grid";
 import { Failed, Loading, Panel } from "@/components/layout";
 import { buttonClass, classes } from "@/components/ui";
 import { JobPreviewDocument, JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
-import { bytes, plural } from "@/lib/format";
+import { bytes, dateTime, plural } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { toReceipt } from "./receipt";
+import { ReceiptView, Steps } from "./receipt-view";
 import { Rejects } from "./rejects";
 
 type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
@@ -31,12 +33,26 @@ export function JobResult({ id, name }: { id: string; name: string }) {
   if (error && !result)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
   if (!result) return <Loading what="Loading the result" />;
+  const receipt = toReceipt(result.receipt);
   return (
     <>
-      <Files result={result} />
-      <Preview id={id} name={name} schema={result.schema} />
+      {result.expired ? <Expired at={result.expiredAt} /> : <Files result={result} />}
+      <Steps receipt={receipt} />
+      {!result.expired && <Preview id={id} name={name} schema={result.schema} />}
       {result.flight && <Snippets flight={result.flight} />}
+      <ReceiptView receipt={receipt} whole={result.receipt} name={name} />
     </>
+  );
+}
+
+function Expired({ at }: { at: string | null }) {
+  return (
+    <Panel title="Result">
+      <p className="text-muted">
+        Its files were removed{at && ` on ${dateTime(at)}`}, as the workspace keeps results for a time only. The receipt
+        still says what there was; run the pipeline again to have them back.
+      </p>
+    </Panel>
   );
 }
 
