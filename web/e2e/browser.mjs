@@ -99,9 +99,9 @@ export async function uploadText(page, name, text) {
 }
 
 /** Make an account and arrive at the data sets; returns its e-mail address. */
-export async function signUp(page, name) {
+export async function signUp(page, name, url = BASE_URL) {
   const email = `${name.toLowerCase()}-${Date.now()}@example.org`;
-  await page.goto(`${BASE_URL}/sign-up`);
+  await page.goto(`${url}/sign-up`);
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill("a long enough password");

@@ -2,6 +2,7 @@
 import { type AnyVariables, Client, cacheExchange, type DocumentInput, fetchExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
 import { persistedExchange } from "./documents";
+import { reachExchange } from "./reach";
 import { unwrap } from "./refusal";
 import { currentToken, FETCH_OPTIONS, freshToken, isStale } from "./session";
 
@@ -13,6 +14,7 @@ export function createApi(workspaceId: string | null): Client {
     fetchOptions: FETCH_OPTIONS,
     requestPolicy: "cache-and-network",
     exchanges: [
+      reachExchange,
       cacheExchange,
       authExchange(async (utils) => ({
         addAuthToOperation(operation) {

@@ -5,6 +5,7 @@ import { stringifyDocument } from "@urql/core";
 import { createClient, type Client as SocketClient } from "graphql-ws";
 import { createContext, useContext, useEffect, useRef } from "react";
 import { noteAge, persisted } from "./documents";
+import { returns, suspect } from "./reach";
 import { freshToken } from "./session";
 import { Store } from "./store";
 
@@ -38,7 +39,9 @@ export function createLive(url: string, workspaceId: string | null): Live {
     keepAlive: 12_000,
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,
-    retryWait: (retries) => pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)),
+    // spread, as a restarted service has all its readers come back at once; but not after a return that was found out
+    retryWait: (retries) =>
+      Promise.race([pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)), nextReturn()]),
     connectionParams: async () => ({
       authorization: `Bearer ${await freshToken()}`,
       ...(workspaceId && { workspace: workspaceId }),
@@ -49,8 +52,12 @@ export function createLive(url: string, workspaceId: string | null): Live {
         connection.set("live");
         generation.set(generation.get() + 1);
       },
-      closed: (event) =>
-        connection.set((event as CloseEvent).wasClean && (event as CloseEvent).code === 1000 ? "idle" : "lost"),
+      closed: (event) => {
+        const { wasClean, code } = event as CloseEvent;
+        const wanted = wasClean && code === 1000;
+        connection.set(wanted ? "idle" : "lost");
+        if (!wanted && !wasClean) suspect();
+      },
     },
   });
   return {
@@ -104,6 +111,15 @@ function follow<D, V>(
 }
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+/** Resolves at the next return of the service. */
+const nextReturn = () =>
+  new Promise<void>((resolve) => {
+    const stop = returns.subscribe(() => {
+      stop();
+      resolve();
+    });
+  });
 
 export const LiveContext = createContext<Live | null>(null);
 
