@@ -55,8 +55,10 @@ async function take(name) {
   await devtools.detach();
 }
 
+const PRICES = { name: "input", format: "csv", columns: [{ name: "unit_price", type: "decimal(12,2)" }] };
 const CLEAN = {
   version: 1,
+  inputs: [PRICES],
   steps: [
     { filter: { where: "country = 'India' AND quantity > 2" } },
     { derive: { columns: [{ name: "total", expr: "quantity * unit_price" }] } },
@@ -84,7 +86,7 @@ const BY_CITY = {
 const ERRORS = { version: 1, steps: [{ filter: { where: "line LIKE '%ERROR%'" } }], output: { format: "lines" } };
 const STRICT = {
   version: 1,
-  inputs: [{ name: "input", format: "csv", columns: [{ name: "unit_price", type: "decimal(12,2)" }] }],
+  inputs: [PRICES],
   onBadRow: "fail",
   steps: [],
   output: { format: "parquet" },
@@ -135,6 +137,8 @@ try {
       await api.start(await api.pipeline("Errors of the gateway", ERRORS), { input: made.log }),
     ];
     for (const job of jobs) assert.equal(await api.ended(job), "SUCCEEDED");
+    const rows = "query($id: ID!) { job(id: $id) { result { rows } } }";
+    made.rows = (await api.ask(rows, { id: made.job })).job.result.rows;
     made.failed = await api.start(await api.pipeline("Strict prices", STRICT), { input: made.orders });
     assert.equal(await api.ended(made.failed), "FAILED");
     const schedule = `mutation($i: CreateScheduleInput!) { createSchedule(input: $i) { ... on CreateScheduleSuccess {

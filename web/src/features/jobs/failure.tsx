@@ -27,6 +27,9 @@ export function JobFailure({ id, error }: { id: string; error: Failure }) {
   );
 }
 
+/** Compression and encoding of a file whose bytes are those that were read. */
+const PLAIN = /^(none)? (utf-?8(-bom)?|ascii)?$/i;
+
 interface Found {
   file: string;
   lines: Line[];
@@ -38,14 +41,8 @@ async function read(client: ReturnType<typeof useClient>, id: string, row: numbe
   const inputs = data?.job?.inputs ?? [];
   const dataset = inputs[0]?.dataset;
   // an error names no input, and places in packed or other texts are not those in the file
-  if (
-    !dataset ||
-    inputs.length > 1 ||
-    dataset.compression ||
-    !/^(utf-?8(-bom)?|ascii)?$/i.test(dataset.encoding ?? "")
-  ) {
+  if (!dataset || inputs.length > 1 || !PLAIN.test(`${dataset.compression ?? ""} ${dataset.encoding ?? ""}`))
     return null;
-  }
   const [first, last] = rangeAround(offset);
   const response = await fetch(dataset.url, { headers: { range: `bytes=${first}-${last}` } });
   if (response.status !== 206) return null;
