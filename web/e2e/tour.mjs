@@ -117,8 +117,10 @@ try {
       ["schedules", "schedule"],
       ["webhooks", "webhook"],
     ]) {
-      await see(`/${place}/bm9uZQ`, () => page.getByText(`There is no such ${what}.`), `${place}-missing`);
+      await page.goto(`${BASE_URL}/${place}/bm9uZQ`);
+      await page.getByText(`There is no such ${what}.`).waitFor();
     }
+    await look(page, "missing");
     await page.goto(`${BASE_URL}/nowhere`);
     await page.getByText("There is no such page.").waitFor();
     await look(page, "nowhere");

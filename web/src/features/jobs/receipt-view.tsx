@@ -10,7 +10,7 @@ export function Steps({ receipt }: { receipt: Receipt }) {
   if (steps.length === 0) return null;
   const unknown = steps.some((step) => step.rowsOut === null);
   return (
-    <Panel title="Rows by step" className="!px-0">
+    <Panel title="Rows by step">
       <Table
         caption="Rows by step"
         head={["Step", "What", "Rows in", "Rows out", "Left out"]}
@@ -39,7 +39,7 @@ export function Steps({ receipt }: { receipt: Receipt }) {
         ))}
       </Table>
       {unknown && (
-        <p className="px-4 pt-2 text-sm text-muted">– where the engine ran a step together with its neighbours.</p>
+        <p className="pt-2 text-sm text-muted">– where the engine ran a step together with its neighbours.</p>
       )}
     </Panel>
   );
