@@ -49,7 +49,10 @@ export async function visit(browser, options = {}) {
 
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-/** Look at a page in both themes: no axe finding of WCAG 2.2 AA; a screenshot of each, when SHOTS names a folder. */
+/**
+ * Look at a page in both themes: no axe finding of WCAG 2.2 AA; a screenshot of each, when SHOTS names a folder. Whoever only
+ * wants pictures (PICTURES) waits for no findings.
+ */
 export async function look(page, name) {
   await page.evaluate(() => globalThis.scrollTo(0, 0));
   // what is out of sight is not even styled (content-visibility): all of the page is in sight while it is looked at
@@ -61,6 +64,7 @@ export async function look(page, name) {
     // two frames, so that the picture shows the theme as a whole
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     await shot(page, colorScheme === "light" ? name : `${name}-${colorScheme}`);
+    if (process.env.PICTURES) continue;
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate(
       (values) => globalThis.axe.run(document, { runOnly: { type: "tag", values } }),

@@ -26,7 +26,7 @@ export function orders(rows, every = 0) {
         row,
         `2026-${String(1 + next(12)).padStart(2, "0")}-${day}`,
         String(next(5_000)).padStart(6, "0"),
-        COUNTRIES[Math.min(next(6), 3)],
+        COUNTRIES[Math.max(next(6) - 2, 0)],
         CITIES[next(8)],
         quoted(ITEMS[next(6)]),
         1 + next(9),
