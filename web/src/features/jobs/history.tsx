@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { Panel } from "@/components/layout";
 import { JobHistoryDocument, type JobRowFragment } from "@/gql/graphql";
@@ -17,17 +17,19 @@ const WORDS: Record<string, string> = {
   rejectsExpired: "The rejected rows expired",
 };
 
-/** What happened to a job, with its attempts: read again whenever the job has changed that much. */
+/** What happened to a job, with its attempts: read when it is opened, and whenever the job has changed that much. */
 export function History({ job }: { job: JobRowFragment }) {
-  const [{ data }, again] = useQuery({ query: JobHistoryDocument, variables: { id: job.id } });
+  const [open, setOpen] = useState(false);
+  const [{ data }, again] = useQuery({ query: JobHistoryDocument, variables: { id: job.id }, pause: !open });
   const state = `${job.status} ${job.attempt} ${job.cancelRequested}`;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another state is another history
-  useEffect(() => again({ requestPolicy: "network-only" }), [state, again]);
-  const events = data?.job?.events.nodes ?? [];
-  if (events.length === 0) return null;
+  useEffect(() => {
+    if (open) again({ requestPolicy: "network-only" });
+  }, [open, state, again]);
+  const events = open ? (data?.job?.events.nodes ?? []) : [];
   return (
     <Panel>
-      <details>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary className="font-semibold">{`History (${job.attempt} of ${job.maxAttempts} attempts)`}</summary>
         <ol className="mt-3 grid gap-1 text-sm" aria-label="History of the job">
           {events.map((event) => (
