@@ -16,7 +16,7 @@ UV_VERSION := 0.13.9
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python test-browser wheel codegen codegen-check ci-box bench fuzz faults format lock clean
+.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python test-browser pictures wheel codegen codegen-check ci-box bench fuzz faults format lock clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ test-python: ## pytest on the real embedded stack (PYTEST_ARGS=… passes option
 
 test-browser: ## The stories in Debian's Chromium.
 	@$(PY) -m pytest tests/browser $(PYTEST_ARGS)
+
+pictures: setup ## Take the README's pictures from a real stack (SHOTS=folder keeps screenshots of all pages).
+	@$(PY) -m tests.browser.pictures
 
 wheel: setup ## Build the wheel and try it in a fresh virtual environment.
 	@maturin build --release --quiet --out $(CACHE)/dist

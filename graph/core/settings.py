@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         "development",
         description="production turns introspection and the GraphQL IDE off and demands https cookies.",
     )
+    graphql_documents: Literal["listed", "any"] | None = Field(
+        None,
+        description="GraphQL documents executed for sessions and for callers who are not logged in: listed, those of "
+        "the web application and of `karyaksham login`; any. Requests with an API token may always send their own. "
+        "Default: listed in production, else any.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field("json", description="json for collectors, console for people.")
 
@@ -273,6 +279,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls), file_secret_settings
 
     @field_validator(
+        "graphql_documents",
         "migration_database_url",
         "s3_endpoint_url",
         "s3_public_endpoint_url",
@@ -342,6 +349,11 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether introspection, IDE and plain-http cookies are off."""
         return self.environment == "production"
+
+    @property
+    def listed_documents_only(self) -> bool:
+        """Whether those without an API token are bound to the list in `graph/documents`."""
+        return self.graphql_documents == "listed" or (self.graphql_documents is None and self.production)
 
     @property
     def secure_cookies(self) -> bool:

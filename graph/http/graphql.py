@@ -9,32 +9,71 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import strawberry
 import structlog
-from cross_web import HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http import GraphQLRequestData
 from strawberry.schema.base import BaseSchema
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from graph.context import Context, Services
 from graph.core.errors import DomainError, TopLevelError
+from graph.core.telemetry import API_ERRORS
 from graph.core.viewer import Viewer
+from graph.http.documents import Documents, read_documents
 
 MAX_SUBSCRIPTIONS = 20
 
 log = structlog.get_logger(__name__)
 
 
+class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Strawberry's handler of `graphql-transport-ws`, which takes hashes for documents too."""
+
+    async def handle_subscribe(self, message: Any) -> None:
+        """Put the text of the document into the message, or answer that it is refused."""
+        payload = message["payload"]
+        sent = payload.get("query") if isinstance(payload, dict) else 0
+        if not isinstance(sent, str | None):
+            raise KeyError("query")  # Strawberry's word for a message that cannot be read
+        view = self.view
+        if isinstance(view, Endpoint) and self.connection_acknowledged:
+            try:
+                query = view.documents.text(sent, payload.get("extensions"), self.context)
+            except TopLevelError as error:
+                refusal = [_refusal(error).formatted]
+                await self.send_message({"id": message["id"], "type": "error", "payload": refusal})
+                return
+            if query is None:
+                raise KeyError("query")
+            message = {**message, "payload": {**payload, "query": query}}
+        await super().handle_subscribe(message)
+
+
+def _refusal(error: TopLevelError) -> GraphQLError:
+    """Return the GraphQL error of a document that is not even parsed, counted as others are."""
+    API_ERRORS.labels("invalid", error.code).inc()
+    return GraphQLError(error.message, extensions={"code": error.code})
+
+
 class Endpoint(GraphQL[Context, None]):
-    """Strawberry's ASGI application with our context, JSON and socket rules."""
+    """Strawberry's ASGI application with our context, JSON, socket and document rules."""
+
+    graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(self, schema: BaseSchema, services: Services) -> None:
         super().__init__(
@@ -48,6 +87,7 @@ class Endpoint(GraphQL[Context, None]):
             allowed_origins=services.settings.origins,
         )
         self._services = services
+        self.documents = Documents(read_documents(), listed_only=services.settings.listed_documents_only)
         self._sockets: set[WebSocket] = set()
         self._closing = asyncio.Event()
         self._watchers: dict[WebSocket, asyncio.Task[None]] = {}
@@ -76,6 +116,26 @@ class Endpoint(GraphQL[Context, None]):
             request.state.context = context
             await self._authenticate(context, request.headers.get("authorization"), request.headers.get("x-workspace"))
         return context
+
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: Context,
+        root_value: None,
+        sub_response: Response,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        """Execute the document that was sent or named, if it may be."""
+        if isinstance(request_data, GraphQLRequestData):
+            try:
+                query = self.documents.text(request_data.query, request_data.extensions, context)
+            except TopLevelError as error:
+                return PreExecutionError(data=None, errors=[_refusal(error)])
+            request_data = replace(request_data, query=query)
+        return await super().execute_operation(
+            request, request_adapter, request_data, context, root_value, sub_response
+        )
 
     async def _authenticate(self, context: Context, authorization: str | None, workspace: str | None) -> None:
         try:

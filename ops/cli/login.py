@@ -16,6 +16,8 @@ _LOG_IN = f"""mutation($i: LogInInput!) {{ logIn(input: $i) {{
   ... on LogInSuccess {{ accessToken }} {REFUSED} }} }}"""
 _TOKEN = f"""mutation($i: CreateApiTokenInput!) {{ createApiToken(input: $i) {{
   ... on CreateApiTokenSuccess {{ token }} {REFUSED} }} }}"""
+# sent without an API token: a service in production executes these by its list (graph/documents)
+SESSION_DOCUMENTS = [_LOG_IN, _TOKEN]
 _ME = "query { me { email } }"
 _DAYS = 90
 

@@ -70,19 +70,28 @@ def cli_page() -> str:
     return render()
 
 
+def command_line_documents() -> str:
+    """What `karyaksham login` sends before it has an API token, for the allow-list of documents."""
+    from ops.cli.login import SESSION_DOCUMENTS
+
+    return json.dumps(SESSION_DOCUMENTS, indent=1) + "\n"
+
+
 TARGETS = [
     Target("engine/spec/pipeline.schema.json", pipeline_schema),
     Target("graph/pipelines/spec_inputs.py", spec_inputs),
     Target("graph/schema.graphql", sdl),
     Target(".env.example", env_example),
     Target("docs/cli.md", cli_page),
+    Target("graph/documents/command_line.json", command_line_documents),
 ]
 
 WEB_GENERATED = Path("web/src/gql")
+WEB_DOCUMENTS = Path("graph/documents/web.json")
 
 
 def run_web_codegen(root: Path = ROOT) -> None:
-    """TypeScript documents and types, from `graph/schema.graphql`; nothing to do without web/."""
+    """TypeScript documents and types, and their allow-list, from `graph/schema.graphql`; nothing without web/."""
     if not (root / "web/package.json").exists():
         return
     if not (root / "web/node_modules").exists():
@@ -96,6 +105,6 @@ def run_web_codegen(root: Path = ROOT) -> None:
 
 def web_files(root: Path = ROOT) -> Iterator[tuple[str, str]]:
     """Path from the root and text of each generated file of the web."""
-    for path in sorted((root / WEB_GENERATED).rglob("*")):
+    for path in [*sorted((root / WEB_GENERATED).rglob("*")), root / WEB_DOCUMENTS]:
         if path.is_file():
             yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import { UploadContext } from "@/features/datasets/upload/context";
 import { UploadManager } from "@/features/datasets/upload/manager";
 import { createApi } from "@/lib/client";
 import { createLive, LiveContext } from "@/lib/live";
+import { useReturn } from "@/lib/reach";
 import { restore, type Session, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { workspace } from "@/lib/workspace";
@@ -60,9 +61,14 @@ function Opened({ userId, workspaceId, current }: OpenedProps) {
 }
 
 function Unreachable() {
+  useReturn(restore);
   return (
     <main className="mx-auto mt-24 max-w-lg p-4">
-      <Note tone="bad" title="The service does not answer." hint="It may be starting, or the connection is down.">
+      <Note
+        tone="bad"
+        title="The service does not answer."
+        hint="It may be starting, or the connection is down. This page goes on by itself once it is back."
+      >
         <div className="mt-2">
           <Button onClick={restore}>Try again</Button>
         </div>

@@ -1,12 +1,7 @@
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  Navigate,
-  redirect,
-} from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, Navigate, redirect } from "@tanstack/react-router";
+import { Loading } from "@/components/layout";
 import { SignInPage, SignUpPage } from "@/features/auth/pages";
+import { page } from "@/lib/pages";
 import { session } from "@/lib/session";
 import { NotFound, PageError } from "./errors";
 import { Shell } from "./shell";
@@ -48,22 +43,22 @@ const home = createRoute({
 const datasets = createRoute({
   getParentRoute: () => shell,
   path: "/datasets",
-  component: lazyRouteComponent(() => import("@/features/datasets/list-page"), "DatasetsPage"),
+  component: page(() => import("@/features/datasets/list-page"), "DatasetsPage"),
 });
 const dataset = createRoute({
   getParentRoute: () => shell,
   path: "/datasets/$id",
-  component: lazyRouteComponent(() => import("@/features/datasets/dataset-page"), "DatasetPage"),
+  component: page(() => import("@/features/datasets/dataset-page"), "DatasetPage"),
 });
 const pipelines = createRoute({
   getParentRoute: () => shell,
   path: "/pipelines",
-  component: lazyRouteComponent(() => import("@/features/pipelines/list-page"), "PipelinesPage"),
+  component: page(() => import("@/features/pipelines/list-page"), "PipelinesPage"),
 });
 const newPipeline = createRoute({
   getParentRoute: () => shell,
   path: "/pipelines/new",
-  component: lazyRouteComponent(() => import("@/features/pipelines/editor-page"), "NewPipelinePage"),
+  component: page(() => import("@/features/pipelines/editor-page"), "NewPipelinePage"),
   validateSearch: (search: Record<string, unknown>) => ({
     dataset: text(search.dataset),
     template: text(search.template),
@@ -72,59 +67,59 @@ const newPipeline = createRoute({
 const pipeline = createRoute({
   getParentRoute: () => shell,
   path: "/pipelines/$id",
-  component: lazyRouteComponent(() => import("@/features/pipelines/editor-page"), "PipelinePage"),
+  component: page(() => import("@/features/pipelines/editor-page"), "PipelinePage"),
   validateSearch: (search: Record<string, unknown>) => ({ dataset: text(search.dataset) }),
 });
 const jobs = createRoute({
   getParentRoute: () => shell,
   path: "/jobs",
-  component: lazyRouteComponent(() => import("@/features/jobs/list-page"), "JobsPage"),
+  component: page(() => import("@/features/jobs/list-page"), "JobsPage"),
 });
 const job = createRoute({
   getParentRoute: () => shell,
   path: "/jobs/$id",
-  component: lazyRouteComponent(() => import("@/features/jobs/job-page"), "JobPage"),
+  component: page(() => import("@/features/jobs/job-page"), "JobPage"),
 });
 const schedules = createRoute({
   getParentRoute: () => shell,
   path: "/schedules",
-  component: lazyRouteComponent(() => import("@/features/schedules/list-page"), "SchedulesPage"),
+  component: page(() => import("@/features/schedules/list-page"), "SchedulesPage"),
 });
 const newSchedule = createRoute({
   getParentRoute: () => shell,
   path: "/schedules/new",
-  component: lazyRouteComponent(() => import("@/features/schedules/new-page"), "NewSchedulePage"),
+  component: page(() => import("@/features/schedules/new-page"), "NewSchedulePage"),
   validateSearch: (search: Record<string, unknown>) => ({ pipeline: text(search.pipeline) }),
 });
 const schedule = createRoute({
   getParentRoute: () => shell,
   path: "/schedules/$id",
-  component: lazyRouteComponent(() => import("@/features/schedules/schedule-page"), "SchedulePage"),
+  component: page(() => import("@/features/schedules/schedule-page"), "SchedulePage"),
 });
 const webhooks = createRoute({
   getParentRoute: () => shell,
   path: "/webhooks",
-  component: lazyRouteComponent(() => import("@/features/webhooks/list-page"), "WebhooksPage"),
+  component: page(() => import("@/features/webhooks/list-page"), "WebhooksPage"),
 });
 const webhook = createRoute({
   getParentRoute: () => shell,
   path: "/webhooks/$id",
-  component: lazyRouteComponent(() => import("@/features/webhooks/webhook-page"), "WebhookPage"),
+  component: page(() => import("@/features/webhooks/webhook-page"), "WebhookPage"),
 });
 const workspacePage = createRoute({
   getParentRoute: () => shell,
   path: "/workspace",
-  component: lazyRouteComponent(() => import("@/features/workspaces/workspace-page"), "WorkspacePage"),
+  component: page(() => import("@/features/workspaces/workspace-page"), "WorkspacePage"),
 });
 const account = createRoute({
   getParentRoute: () => shell,
   path: "/account",
-  component: lazyRouteComponent(() => import("@/features/auth/account-page"), "AccountPage"),
+  component: page(() => import("@/features/auth/account-page"), "AccountPage"),
 });
 const admin = createRoute({
   getParentRoute: () => shell,
   path: "/admin",
-  component: lazyRouteComponent(() => import("@/features/admin/status-page"), "StatusPage"),
+  component: page(() => import("@/features/admin/status-page"), "StatusPage"),
   validateSearch: (search: Record<string, unknown>) => ({ view: text(search.view) }),
 });
 const index = createRoute({
@@ -148,6 +143,7 @@ export const router = createRouter({
   defaultPreload: "intent",
   defaultNotFoundComponent: NotFound,
   defaultErrorComponent: PageError,
+  defaultPendingComponent: Loading,
 });
 
 /** Take those who are signed in to where they wanted to go; only to places of this app. */

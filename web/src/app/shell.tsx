@@ -6,9 +6,9 @@ import { UploadDock } from "@/features/datasets/upload/dock";
 import { usePageDrop } from "@/features/datasets/upload/drop";
 import { WorkspaceSwitcher } from "@/features/workspaces/switcher";
 import type { AccountFragment } from "@/gql/graphql";
-import { useLive } from "@/lib/live";
 import { session } from "@/lib/session";
 import { useStore } from "@/lib/store";
+import { ConnectionBar } from "./connection-bar";
 
 const PLACES = [
   { to: "/datasets", name: "Data sets" },
@@ -86,26 +86,6 @@ function Account({ user }: { user: AccountFragment }) {
       <Button small onClick={out} busy={leaving}>
         Sign out
       </Button>
-    </div>
-  );
-}
-
-/** How long a lost connection stays unmentioned, in milliseconds. */
-const PATIENCE = 1500;
-
-/** Says so when the page may be behind the truth. */
-function ConnectionBar() {
-  const connection = useStore(useLive().connection);
-  const [lost, setLost] = useState(false);
-  // a socket whose token ended comes back within a moment: that is nobody's concern
-  useEffect(() => {
-    if (connection !== "lost") return setLost(false);
-    const timer = setTimeout(() => setLost(true), PATIENCE);
-    return () => clearTimeout(timer);
-  }, [connection]);
-  return (
-    <div role="status" className={classes(lost && "border-b border-warn bg-warn-tint px-4 py-1.5 text-center text-sm")}>
-      {lost && "Connection lost. Connecting again; what you see may be old."}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { cell } from "@/lib/format";
 import { fill, widths } from "./grid-layout";
 import { classes } from "./ui";
@@ -12,10 +12,20 @@ interface Props {
   /** By column: numbers are aligned to the right. */
   types?: ReadonlyMap<string, string> | undefined;
   caption: string;
+  /** More rows than are at hand: `rows` only gives the widths then. */
+  long?: LongRows;
+}
+
+export interface LongRows {
+  count: number;
+  /** A row; undefined while it is not there. */
+  row(index: number): readonly unknown[] | undefined;
+  /** These rows are in sight. */
+  seen(first: number, last: number): void;
 }
 
 /** Rows of a preview; of many rows and columns only those in sight are drawn. */
-export function Grid({ columns, rows, types, caption }: Props) {
+export function Grid({ columns, rows, types, caption, long }: Props) {
   const list = useMemo(() => (Array.isArray(rows) ? (rows as unknown[][]) : []), [rows]);
   const box = useRef<HTMLElement>(null);
   const [available, setAvailable] = useState(0);
@@ -30,7 +40,8 @@ export function Grid({ columns, rows, types, caption }: Props) {
   const sizes = useMemo(() => fill(widths(columns, list), available), [columns, list, available]);
   const numeric = columns.map((name) => /^(u?int|float|decimal)/.test(types?.get(name) ?? ""));
   const scroller = () => box.current;
-  const down = useVirtualizer({ count: list.length, getScrollElement: scroller, estimateSize: () => ROW, overscan: 8 });
+  const many = long?.count ?? list.length;
+  const down = useVirtualizer({ count: many, getScrollElement: scroller, estimateSize: () => ROW, overscan: 8 });
   const across = useVirtualizer({
     horizontal: true,
     count: columns.length,
@@ -41,6 +52,14 @@ export function Grid({ columns, rows, types, caption }: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: other sizes are other places
   useLayoutEffect(() => across.measure(), [sizes]);
   const seen = across.getVirtualItems();
+  const lines = down.getVirtualItems();
+  const [first, last] = [lines[0]?.index ?? 0, lines.at(-1)?.index ?? 0];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is in sight decides what is asked for
+  useEffect(() => long?.seen(first, last), [first, last, many]);
+  const valueAt = (row: number, column: number) => {
+    const values = long ? long.row(row) : list[row];
+    return values ? text(values[column]) : <span className="text-muted">·</span>;
+  };
   const width = across.getTotalSize();
   return (
     <section
@@ -53,7 +72,7 @@ export function Grid({ columns, rows, types, caption }: Props) {
       <table
         className="relative block text-sm"
         style={{ width, height: down.getTotalSize() + ROW }}
-        aria-rowcount={list.length + 1}
+        aria-rowcount={many + 1}
         aria-colcount={columns.length}
       >
         <thead className="sticky top-0 z-10 block bg-raised" style={{ height: ROW }}>
@@ -76,7 +95,7 @@ export function Grid({ columns, rows, types, caption }: Props) {
           </tr>
         </thead>
         <tbody className="block">
-          {down.getVirtualItems().map((row) => (
+          {lines.map((row) => (
             <tr
               key={row.index}
               aria-rowindex={row.index + 2}
@@ -93,7 +112,7 @@ export function Grid({ columns, rows, types, caption }: Props) {
                   )}
                   style={{ left: start, width: size }}
                 >
-                  {text(list[row.index]?.[index])}
+                  {valueAt(row.index, index)}
                 </td>
               ))}
             </tr>

@@ -71,7 +71,8 @@ interface FieldFrame {
 
 function Frame({ label, hint, error, id, children }: FieldFrame & { id: string; children: ReactNode }) {
   return (
-    <div className="grid gap-1">
+    // beside a field with a hint, one without keeps its height
+    <div className="grid content-start gap-1">
       <label htmlFor={id} className="text-sm font-medium">
         {label}
       </label>

@@ -1,6 +1,8 @@
 /** The GraphQL client of one signed-in session; a new one for the next, so that no cached row outlives its reader. */
 import { type AnyVariables, Client, cacheExchange, type DocumentInput, fetchExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
+import { persistedExchange } from "./documents";
+import { reachExchange } from "./reach";
 import { unwrap } from "./refusal";
 import { currentToken, FETCH_OPTIONS, freshToken, isStale } from "./session";
 
@@ -12,6 +14,7 @@ export function createApi(workspaceId: string | null): Client {
     fetchOptions: FETCH_OPTIONS,
     requestPolicy: "cache-and-network",
     exchanges: [
+      reachExchange,
       cacheExchange,
       authExchange(async (utils) => ({
         addAuthToOperation(operation) {
@@ -27,6 +30,7 @@ export function createApi(workspaceId: string | null): Client {
           await freshToken(true).catch(() => null);
         },
       })),
+      persistedExchange,
       fetchExchange,
     ],
   });

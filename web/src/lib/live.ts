@@ -4,6 +4,8 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { stringifyDocument } from "@urql/core";
 import { createClient, type Client as SocketClient } from "graphql-ws";
 import { createContext, useContext, useEffect, useRef } from "react";
+import { noteAge, persisted } from "./documents";
+import { returns, suspect } from "./reach";
 import { freshToken } from "./session";
 import { Store } from "./store";
 
@@ -37,7 +39,9 @@ export function createLive(url: string, workspaceId: string | null): Live {
     keepAlive: 12_000,
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,
-    retryWait: (retries) => pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)),
+    // spread, as a restarted service has all its readers come back at once; but not after a return that was found out
+    retryWait: (retries) =>
+      Promise.race([pause(Math.min(400 * 2 ** retries, 4000) * (0.5 + Math.random() / 2)), nextReturn()]),
     connectionParams: async () => ({
       authorization: `Bearer ${await freshToken()}`,
       ...(workspaceId && { workspace: workspaceId }),
@@ -48,45 +52,56 @@ export function createLive(url: string, workspaceId: string | null): Live {
         connection.set("live");
         generation.set(generation.get() + 1);
       },
-      closed: (event) =>
-        connection.set((event as CloseEvent).wasClean && (event as CloseEvent).code === 1000 ? "idle" : "lost"),
+      closed: (event) => {
+        const { wasClean, code } = event as CloseEvent;
+        const wanted = wasClean && code === 1000;
+        connection.set(wanted ? "idle" : "lost");
+        if (!wanted && !wasClean) suspect();
+      },
     },
   });
   return {
     connection,
     generation,
     close: () => void socket.dispose(),
-    subscribe: (document, variables, sink) => follow(socket, stringifyDocument(document), variables, sink),
+    subscribe: (document, variables, sink) => follow(socket, document, variables, sink),
   };
 }
 
 /** One subscription; begun again after an error that ended it (Redis away for a moment). */
-function follow<D, V>(socket: SocketClient, query: string, variables: V, sink: LiveSink<D>): () => void {
+function follow<D, V>(
+  socket: SocketClient,
+  document: TypedDocumentNode<D, V>,
+  variables: V,
+  sink: LiveSink<D>,
+): () => void {
+  const extensions = persisted(document);
+  // graphql-ws demands a query; an empty one is none
+  const query = extensions ? "" : stringifyDocument(document);
+  const request = { query, ...(extensions && { extensions }), variables: variables as Record<string, unknown> };
   let stopped = false;
   let stop = () => {};
   let wait = AGAIN;
   const begin = () => {
     let failed = false;
-    const again = () => {
+    const again = (reason?: unknown) => {
+      if (Array.isArray(reason)) noteAge(reason);
       if (stopped || failed) return;
       failed = true;
       setTimeout(() => !stopped && begin(), wait);
       wait = Math.min(wait * 2, AGAIN_MOST);
     };
-    stop = socket.subscribe<D>(
-      { query, variables: variables as Record<string, unknown> },
-      {
-        next: (result) => {
-          if (result.errors) return again();
-          wait = AGAIN;
-          if (result.data && !stopped) sink.next(result.data);
-        },
-        error: again,
-        complete: () => {
-          if (!stopped && !failed) sink.end?.();
-        },
+    stop = socket.subscribe<D>(request, {
+      next: (result) => {
+        if (result.errors) return again(result.errors);
+        wait = AGAIN;
+        if (result.data && !stopped) sink.next(result.data);
       },
-    );
+      error: again,
+      complete: () => {
+        if (!stopped && !failed) sink.end?.();
+      },
+    });
   };
   begin();
   return () => {
@@ -96,6 +111,15 @@ function follow<D, V>(socket: SocketClient, query: string, variables: V, sink: L
 }
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+/** Resolves at the next return of the service. */
+const nextReturn = () =>
+  new Promise<void>((resolve) => {
+    const stop = returns.subscribe(() => {
+      stop();
+      resolve();
+    });
+  });
 
 export const LiveContext = createContext<Live | null>(null);
 

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { type AnyVariables, type DocumentInput, useClient } from "urql";
+import { useReturn } from "./reach";
 import { fromCombined } from "./refusal";
 
 export interface Page<T> {
@@ -103,6 +104,12 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
     };
   }, [client, document, key, request.after, request.count]);
 
+  const reload = () => {
+    if (loading && request.after !== null) return; // the next page that somebody asked for comes first
+    setRequest(({ count }) => ({ key, after: null, count: count + 1 }));
+  };
+  useReturn(reload);
+
   return {
     items: current.items,
     hasMore: current.page?.hasNextPage ?? false,
@@ -111,9 +118,6 @@ export function usePages<D, V extends AnyVariables, T extends { id: string }>(
     more: () =>
       current.page?.endCursor &&
       setRequest(({ count }) => ({ key, after: current.page?.endCursor ?? null, count: count + 1 })),
-    reload: () => {
-      if (loading && request.after !== null) return; // the next page that somebody asked for comes first
-      setRequest(({ count }) => ({ key, after: null, count: count + 1 }));
-    },
+    reload,
   };
 }

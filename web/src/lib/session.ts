@@ -1,6 +1,8 @@
 /** Who is signed in. The access token lives in memory only; a reload gets a new one by the refresh cookie. */
 import { createClient, fetchExchange } from "@urql/core";
 import { type AccountFragment, RefreshSessionDocument } from "@/gql/graphql";
+import { persistedExchange } from "./documents";
+import { reachExchange } from "./reach";
 import { isTransient, unwrap } from "./refusal";
 import { Store } from "./store";
 import { recall } from "./workspace";
@@ -25,7 +27,7 @@ export const FETCH_OPTIONS = { headers: { accept: "application/graphql-response+
 /** For signing in and refreshing: no token, no cache. */
 export const anonymousClient = createClient({
   url: "/graphql",
-  exchanges: [fetchExchange],
+  exchanges: [reachExchange, persistedExchange, fetchExchange],
   preferGetMethod: false,
   fetchOptions: FETCH_OPTIONS,
 });

@@ -1,24 +1,23 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { useClient, useQuery } from "urql";
 import { Confirm } from "@/components/confirm";
 import { Ago, Code } from "@/components/data";
-import { Empty, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
-import { Button, buttonClass } from "@/components/ui";
-import { Words } from "@/components/words";
+import { Empty, Failed, Loading, PageHeader, Panel } from "@/components/layout";
+import { buttonClass } from "@/components/ui";
 import {
-  CancelJobDocument,
   DeleteJobDocument,
   JobPageDocument,
   type JobPageQuery,
   type JobRowFragment,
   JobUpdatedDocument,
-  RetryJobDocument,
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
-import { count } from "@/lib/format";
 import { useSubscription } from "@/lib/live";
-import { fromCombined, messageOf } from "@/lib/refusal";
+import { fromCombined } from "@/lib/refusal";
+import { CancelOrRetry } from "./actions";
+import { JobFailure } from "./failure";
+import { History } from "./history";
 import { JobLog } from "./log";
 import { isEnded, newer } from "./merge";
 import { JobProgress } from "./progress";
@@ -80,7 +79,8 @@ function Page({ detail }: { detail: Detail }) {
           </span>
         }
       >
-        <Actions job={job} changed={take} />
+        {isEnded(job.status) && <Delete id={job.id} />}
+        <CancelOrRetry job={job} changed={take} />
         {detail.pipelineId && (
           <Link
             to="/pipelines/$id"
@@ -93,10 +93,11 @@ function Page({ detail }: { detail: Detail }) {
         )}
       </PageHeader>
       <div className="grid grid-cols-1 gap-4">
-        {job.error && <JobFailure error={job.error} />}
+        {job.error && <JobFailure id={job.id} error={job.error} />}
         <JobProgress job={job} />
         {job.status === "SUCCEEDED" && <JobResult id={job.id} name={job.name} />}
         <JobLog id={job.id} key={job.attempt === 0 ? "first" : "log"} />
+        <History job={job} />
         <Panel>
           <details>
             <summary className="font-semibold">Specification</summary>
@@ -110,64 +111,12 @@ function Page({ detail }: { detail: Detail }) {
   );
 }
 
-function JobFailure({ error }: { error: NonNullable<JobRowFragment["error"]> }) {
-  const place = [
-    error.step != null && `step ${error.step + 1}`,
-    error.column != null && `column ${error.column}`,
-    error.row != null && `row ${count(error.row)}`,
-  ].filter(Boolean);
-  return (
-    <Note tone="bad" title={<Words text={error.message} />} hint={error.hint && <Words text={error.hint} />}>
-      <p className="text-sm">{[`Code ${error.code}`, ...place].join(" · ")}</p>
-    </Note>
-  );
-}
-
-function Actions({ job, changed }: { job: JobRowFragment; changed: (job: JobRowFragment) => void }) {
+function Delete({ id }: { id: string }) {
   const client = useClient();
   const navigate = useNavigate();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new status makes the old complaint pointless
-  useEffect(() => setError(null), [job.status]);
-  const run = async (work: () => Promise<{ job: JobRowFragment }>) => {
-    setBusy(true);
-    setError(null);
-    try {
-      changed((await work()).job);
-    } catch (thrown) {
-      setError(messageOf(thrown));
-    } finally {
-      setBusy(false);
-    }
-  };
-  const input = { id: job.id };
   const remove = async () => {
-    await act(client, DeleteJobDocument, { input });
+    await act(client, DeleteJobDocument, { input: { id } });
     await navigate({ to: "/jobs" });
   };
-  return (
-    <>
-      {isEnded(job.status) && <Confirm label="Delete" question="Delete it with its result?" act={remove} />}
-      {!isEnded(job.status) && (
-        <Button
-          variant="danger"
-          busy={busy || job.cancelRequested}
-          onClick={() => run(() => act(client, CancelJobDocument, { input }))}
-        >
-          Cancel
-        </Button>
-      )}
-      {(job.status === "FAILED" || job.status === "CANCELLED") && (
-        <Button variant="primary" busy={busy} onClick={() => run(() => act(client, RetryJobDocument, { input }))}>
-          Run again
-        </Button>
-      )}
-      {error && (
-        <p role="alert" className="w-full text-sm text-bad">
-          {error}
-        </p>
-      )}
-    </>
-  );
+  return <Confirm label="Delete" question="Delete it with its result?" act={remove} />;
 }

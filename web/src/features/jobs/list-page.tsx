@@ -8,6 +8,7 @@ import { count, duration, secondsBetween } from "@/lib/format";
 import { useLive, useSubscription } from "@/lib/live";
 import { usePages } from "@/lib/paging";
 import { useStore } from "@/lib/store";
+import { CancelOrRetry } from "./actions";
 import { mergeJobs, newer } from "./merge";
 import { JobBadge } from "./status";
 
@@ -20,22 +21,22 @@ const FILTERS: { name: string; statuses: JobStatus[] | null }[] = [
 ];
 
 /** Jobs that changed since the page was opened, by id. */
-function useLiveJobs(): ReadonlyMap<string, JobRowFragment> {
+function useLiveJobs(): [ReadonlyMap<string, JobRowFragment>, (job: JobRowFragment) => void] {
   const [jobs, setJobs] = useState<ReadonlyMap<string, JobRowFragment>>(new Map());
-  useSubscription(JobsChangedDocument, {}, ({ jobsChanged }) =>
+  const take = (job: JobRowFragment) =>
     setJobs((before) => {
-      const known = before.get(jobsChanged.id);
-      return new Map(before).set(jobsChanged.id, known ? newer(known, jobsChanged) : jobsChanged);
-    }),
-  );
-  return jobs;
+      const known = before.get(job.id);
+      return new Map(before).set(job.id, known ? newer(known, job) : job);
+    });
+  useSubscription(JobsChangedDocument, {}, ({ jobsChanged }) => take(jobsChanged));
+  return [jobs, take];
 }
 
 export function JobsPage() {
   const [filter, setFilter] = useState(0);
   const statuses = FILTERS[filter]?.statuses ?? null;
   const list = usePages(JobsDocument, { first: 50, status: statuses }, (data) => data.jobs);
-  const live = useLiveJobs();
+  const [live, take] = useLiveJobs();
   const items = list.items && mergeJobs(list.items, live, statuses);
 
   // what happened while the connection was lost is read again
@@ -85,7 +86,7 @@ export function JobsPage() {
       )}
       {items && items.length > 0 && (
         <Panel className="overflow-x-auto !p-0">
-          <Table items={items} />
+          <Table items={items} changed={take} />
         </Panel>
       )}
       {list.hasMore && (
@@ -99,7 +100,12 @@ export function JobsPage() {
   );
 }
 
-function Table({ items }: { items: readonly JobRowFragment[] }) {
+interface TableProps {
+  items: readonly JobRowFragment[];
+  changed: (job: JobRowFragment) => void;
+}
+
+function Table({ items, changed }: TableProps) {
   return (
     <table className="w-full text-left">
       <thead className="text-sm text-muted">
@@ -113,6 +119,9 @@ function Table({ items }: { items: readonly JobRowFragment[] }) {
               {name}
             </th>
           ))}
+          <th scope="col" className="px-4 py-2">
+            <span className="sr-only">Actions</span>
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -139,6 +148,9 @@ function Table({ items }: { items: readonly JobRowFragment[] }) {
             </td>
             <td className="px-4 py-2.5 whitespace-nowrap text-muted">
               <Ago time={job.createdAt} />
+            </td>
+            <td className="px-4 py-1.5 text-right">
+              <CancelOrRetry job={job} changed={changed} small />
             </td>
           </tr>
         ))}

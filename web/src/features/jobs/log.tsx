@@ -2,8 +2,9 @@ import { useEffect, useRef, useState } from "react";
 import { Panel } from "@/components/layout";
 import { classes } from "@/components/ui";
 import { JobLogDocument } from "@/gql/graphql";
+import { count, plural } from "@/lib/format";
 import { useSubscription } from "@/lib/live";
-import { appendLines, type LogLine } from "./merge";
+import { appendLines, type LogLine, MOST_LINES, markedParts, matching } from "./merge";
 
 const LEVELS: Record<LogLine["level"], string> = {
   DEBUG: "text-muted",
@@ -37,27 +38,43 @@ export function JobLog({ id }: { id: string }) {
   const lines = useLog(id);
   const box = useRef<HTMLOListElement>(null);
   const [follow, setFollow] = useState(true);
+  const [wanted, setWanted] = useState("");
+  const shown = matching(lines, wanted);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new line scrolls
   useEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [lines, follow]);
+  }, [lines, follow, wanted]);
+  const found = wanted.trim() ? `${plural(shown.length, "line")} of ${count(lines.length)}` : "";
   return (
     <Panel
       title="Log"
       actions={
-        <label className="flex items-center gap-2 text-sm">
+        <>
+          <span role="status" className="text-sm text-muted tabular-nums">
+            {found}
+          </span>
           <input
-            type="checkbox"
-            checked={follow}
-            onChange={(event) => setFollow(event.target.checked)}
-            className="size-4 accent-accent"
+            type="search"
+            value={wanted}
+            onChange={(event) => setWanted(event.target.value)}
+            aria-label="Search the log"
+            placeholder="Search"
+            className="min-h-7 w-40 rounded-lg border border-field bg-surface px-2.5 text-sm placeholder:text-muted"
           />
-          Follow
-        </label>
+          <label className="flex items-center gap-2 text-sm">
+            <input
+              type="checkbox"
+              checked={follow}
+              onChange={(event) => setFollow(event.target.checked)}
+              className="size-4 accent-accent"
+            />
+            Follow
+          </label>
+        </>
       }
     >
-      {lines.length === 0 ? (
-        <p className="text-muted">Nothing yet.</p>
+      {shown.length === 0 ? (
+        <p className="text-muted">{lines.length === 0 ? "Nothing yet." : "No line has this text."}</p>
       ) : (
         <ol
           ref={box}
@@ -67,19 +84,36 @@ export function JobLog({ id }: { id: string }) {
           className="max-h-72 overflow-auto rounded-lg bg-raised p-3 font-mono text-sm"
           onWheel={(event) => event.deltaY < 0 && setFollow(false)}
         >
-          {lines.map((line) => (
+          {shown.map((line) => (
             <li key={line.sequence} className={classes("flex gap-3", LEVELS[line.level])}>
               <time className="shrink-0 text-muted" dateTime={line.at}>
                 {new Date(line.at).toLocaleTimeString("en-GB")}
               </time>
               <span className="min-w-0 break-words whitespace-pre-wrap">
                 {line.level !== "INFO" && <strong>{line.level} </strong>}
-                {line.message}
+                <Marked text={line.message} wanted={wanted} />
               </span>
             </li>
           ))}
         </ol>
       )}
+      {lines.length >= MOST_LINES && (
+        <p className="mt-2 text-sm text-muted">These are the newest {count(MOST_LINES)} lines.</p>
+      )}
     </Panel>
+  );
+}
+
+/** A message with what was searched for marked. */
+function Marked({ text, wanted }: { text: string; wanted: string }) {
+  return markedParts(text, wanted).map((part, index) =>
+    index % 2 === 1 ? (
+      // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text never move
+      <mark key={index} className="rounded bg-warn-tint text-ink">
+        {part}
+      </mark>
+    ) : (
+      part
+    ),
   );
 }

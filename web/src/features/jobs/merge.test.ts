@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JobRowFragment, JobStatus } from "@/gql/graphql";
-import { appendLines, type LogLine, MOST_LINES, mergeJobs, newer } from "./merge";
+import { appendLines, type LogLine, MOST_LINES, markedParts, matching, mergeJobs, newer } from "./merge";
 
 function job(
   id: string,
@@ -75,5 +75,24 @@ describe("appendLines", () => {
       Array.from({ length: MOST_LINES + 10 }, (_, index) => line(index)),
     );
     expect([log.length, log.at(-1)?.sequence]).toEqual([MOST_LINES, MOST_LINES + 9]);
+  });
+});
+
+describe("searching the log", () => {
+  const log = [line(1), line(2)].map((each, index) => ({
+    ...each,
+    message: index ? "Wrote 5 rows" : "Reading rows.csv",
+  }));
+  it("finds messages and levels in any case", () => {
+    expect(matching(log, " WROTE ").map((each) => each.sequence)).toEqual([2]);
+    expect(matching(log, "info")).toHaveLength(2);
+    expect(matching(log, "")).toBe(log);
+    expect(matching(log, "nowhere")).toEqual([]);
+  });
+  it("marks each place", () => {
+    expect(markedParts("Rows in, rows out", "rows")).toEqual(["", "Rows", " in, ", "rows", " out"]);
+    expect(markedParts("nothing", "rows")).toEqual(["nothing"]);
+    expect(markedParts("a", " ")).toEqual(["a"]);
+    expect(markedParts("İrows", "rows")).toEqual(["İrows"]);
   });
 });

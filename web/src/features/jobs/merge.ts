@@ -43,3 +43,28 @@ export function appendLines(log: readonly LogLine[], lines: readonly LogLine[]):
 export function isEnded(status: JobStatus): boolean {
   return status === "SUCCEEDED" || status === "FAILED" || status === "CANCELLED";
 }
+
+/** The lines whose level or message has the text, whatever its case; all of them for none. */
+export function matching(log: readonly LogLine[], wanted: string): readonly LogLine[] {
+  const text = wanted.trim().toLowerCase();
+  return text === "" ? log : log.filter((line) => `${line.level} ${line.message}`.toLowerCase().includes(text));
+}
+
+/** A text cut at each place of another, whatever its case: every second part is such a place. */
+export function markedParts(text: string, wanted: string): string[] {
+  const needle = wanted.trim().toLowerCase();
+  if (needle === "") return [text];
+  const parts: string[] = [];
+  const folded = text.toLowerCase();
+  let from = 0;
+  // a letter whose small form is longer would shift every place behind it
+  for (
+    let at = folded.length === text.length ? folded.indexOf(needle) : -1;
+    at >= 0;
+    at = folded.indexOf(needle, from)
+  ) {
+    parts.push(text.slice(from, at), text.slice(at, at + needle.length));
+    from = at + needle.length;
+  }
+  return [...parts, text.slice(from)];
+}

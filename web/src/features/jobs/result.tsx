@@ -1,15 +1,17 @@
 import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { Code, CopyButton } from "@/components/data";
-import { Grid } from "@/components/grid";
 import { Failed, Loading, Panel } from "@/components/layout";
 import { buttonClass, classes } from "@/components/ui";
-import { JobPreviewDocument, JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
-import { bytes, plural } from "@/lib/format";
+import { JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
+import { bytes, dateTime, plural } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { toReceipt } from "./receipt";
+import { ReceiptView, Steps } from "./receipt-view";
 import { Rejects } from "./rejects";
+import { ResultRows } from "./result-rows";
 
-type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
+export type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
 
 /** Links and tickets run out: read again this long before, in milliseconds. */
 const MARGIN = 120_000;
@@ -31,12 +33,26 @@ export function JobResult({ id, name }: { id: string; name: string }) {
   if (error && !result)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
   if (!result) return <Loading what="Loading the result" />;
+  const receipt = toReceipt(result.receipt);
   return (
     <>
-      <Files result={result} />
-      <Preview id={id} name={name} schema={result.schema} />
+      {result.expired ? <Expired at={result.expiredAt} /> : <Files result={result} />}
+      <Steps receipt={receipt} />
+      {!result.expired && <ResultRows id={id} name={name} result={result} />}
       {result.flight && <Snippets flight={result.flight} />}
+      <ReceiptView receipt={receipt} whole={result.receipt} name={name} />
     </>
+  );
+}
+
+function Expired({ at }: { at: string | null }) {
+  return (
+    <Panel title="Result">
+      <p className="text-muted">
+        Its files were removed{at && ` on ${dateTime(at)}`}, as the workspace keeps results for a time only. The receipt
+        still says what there was; run the pipeline again to have them back.
+      </p>
+    </Panel>
   );
 }
 
@@ -63,27 +79,6 @@ function Files({ result }: { result: Result }) {
         ))}
       </ul>
       {result.rejects && <Rejects rejects={result.rejects} />}
-    </Panel>
-  );
-}
-
-function Preview({ id, name, schema }: { id: string; name: string; schema: Result["schema"] }) {
-  const [{ data, error }, again] = useQuery({ query: JobPreviewDocument, variables: { id } });
-  const preview = data?.job?.result?.preview;
-  return (
-    <Panel title="First rows">
-      {error && !preview ? (
-        <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
-      ) : preview ? (
-        <Grid
-          columns={preview.columns}
-          rows={preview.rows}
-          types={new Map(schema.map((column) => [column.name, column.type]))}
-          caption={`First rows of the result of ${name}`}
-        />
-      ) : (
-        <Loading what="Reading the first rows" />
-      )}
     </Panel>
   );
 }

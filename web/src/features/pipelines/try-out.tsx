@@ -34,7 +34,7 @@ export function TryOut({ live, after, showEnd, disabled }: Props) {
     >
       {error && <Note tone="bad" title={<Words text={error} />} />}
       {preview && !error && (
-        <div className={fresh ? undefined : "opacity-60"}>
+        <div className={fresh ? undefined : "border-l-4 border-warn pl-3"}>
           <p className="mb-2 text-sm text-muted" role="status">
             {!fresh && "Being looked at anew… "}
             {sampled(preview)}
