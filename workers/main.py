@@ -21,6 +21,7 @@ from graph.core.events import Events
 from graph.core.fleet import Order
 from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
+from graph.core.sealing import Sealer
 from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
@@ -91,7 +92,7 @@ class WorkerProcess:
         self.purger = Purger(self.leases, datasets, uploads, retention, orphans, keeper)
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
-        self.deliverer = Deliverer(self.db, settings.webhook_networks)
+        self.deliverer = Deliverer(self.db, Sealer.from_settings(settings), settings.webhook_networks)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -190,6 +191,7 @@ class WorkerProcess:
             await self.purger.purge()
         if await self.sweeper.elected("prune", PRUNE_SECONDS):
             await self.deliverer.prune()
+            await self.deliverer.seal()
 
     async def _expire(self) -> None:
         if await self.sweeper.elected("retention", RETENTION_SECONDS):
