@@ -34,6 +34,7 @@ from graph.schedules.ticker import Ticker
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
+from workers.gauges import GAUGES_SECONDS, USAGE_SECONDS, Gauges
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.memory import Memory
 from workers.runner import ChildPool
@@ -92,6 +93,7 @@ class WorkerProcess:
         self.purger = Purger(self.leases, datasets, uploads, retention, orphans, keeper)
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
+        self.gauges = Gauges(self.db, self.children, self.slots, self.sweeper, settings.spill_dir)
         self.deliverer = Deliverer(self.db, Sealer.from_settings(settings), settings.webhook_networks)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
@@ -146,6 +148,8 @@ class WorkerProcess:
             "webhooks": every(WEBHOOKS_SECONDS, self.deliverer.fill, name="webhooks"),
             "refuse": every(REFUSE_SECONDS, self.sweeper.refuse_too_large, name="refuse"),
             "measure": every(5, self.sweeper.measure, name="measure"),
+            "gauges": every(GAUGES_SECONDS, self.gauges.machine, name="gauges"),
+            "usage": every(USAGE_SECONDS / 2, self.gauges.usage, name="usage"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
             "retention": every(RETENTION_SECONDS / 2, self._expire, name="retention"),
