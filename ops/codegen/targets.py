@@ -8,7 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from ops.grafana.boards import BOARDS, Board
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,12 +73,20 @@ def cli_page() -> str:
     return render()
 
 
+def dashboard(board: Board) -> str:
+    """A dashboard of Grafana, from `ops/grafana/boards.py`."""
+    from ops.grafana.render import render
+
+    return render(board)
+
+
 TARGETS = [
     Target("engine/spec/pipeline.schema.json", pipeline_schema),
     Target("graph/pipelines/spec_inputs.py", spec_inputs),
     Target("graph/schema.graphql", sdl),
     Target(".env.example", env_example),
     Target("docs/cli.md", cli_page),
+    *(Target(f"ops/grafana/dashboards/{board.uid}.json", partial(dashboard, board)) for board in BOARDS),
 ]
 
 WEB_GENERATED = Path("web/src/gql")
