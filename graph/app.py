@@ -30,6 +30,7 @@ from graph.core.events import Events
 from graph.core.keys import KeyRing
 from graph.core.memory import tame_malloc
 from graph.core.queue import Queue
+from graph.core.sealing import Sealer
 from graph.core.security import AccessTokens
 from graph.core.settings import Settings
 from graph.core.storage import Storage
@@ -54,10 +55,11 @@ log = structlog.get_logger(__name__)
 def create_services(settings: Settings) -> Services:
     """Return the parts of an API process; each connects at first use, so nothing here waits or fails for them.
 
-    `ConfigurationError` when the signing key is missing or unusable.
+    `ConfigurationError` when the signing or the encryption key is missing or unusable.
     """
     keys = KeyRing.from_settings(settings)
     _ = keys.signer
+    sealer = Sealer.from_settings(settings)
     db = Database(
         settings.database_url,
         pool_size=settings.database_pool_size,
@@ -72,6 +74,7 @@ def create_services(settings: Settings) -> Services:
         queue=queue,
         events=events,
         keys=keys,
+        sealer=sealer,
         tokens=tokens,
         authenticator=Authenticator(settings, db, events, tokens),
         accounts=Accounts(settings, db, events, tokens, LoginLimiter(settings, queue.redis)),

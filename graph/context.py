@@ -17,6 +17,7 @@ from graph.core.errors import NotAuthenticated, TopLevelError
 from graph.core.events import Events
 from graph.core.keys import KeyRing
 from graph.core.queue import Queue
+from graph.core.sealing import Sealer
 from graph.core.security import AccessTokens
 from graph.core.settings import Settings
 from graph.core.storage import Storage
@@ -35,6 +36,7 @@ class Services:
     queue: Queue
     events: Events
     keys: KeyRing
+    sealer: Sealer
     tokens: AccessTokens
     authenticator: Authenticator
     accounts: Accounts

@@ -21,6 +21,7 @@ from graph.core.events import Events
 from graph.core.fleet import Order
 from graph.core.queue import Queue
 from graph.core.redis import REDIS_ERRORS
+from graph.core.sealing import Sealer
 from graph.core.settings import Settings, get_settings
 from graph.core.storage import Storage
 from graph.datasets.service import INSPECT_TASK, DatasetService
@@ -33,6 +34,7 @@ from graph.schedules.ticker import Ticker
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
+from workers.gauges import GAUGES_SECONDS, USAGE_SECONDS, Gauges
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.memory import Memory
 from workers.runner import ChildPool
@@ -91,7 +93,8 @@ class WorkerProcess:
         self.purger = Purger(self.leases, datasets, uploads, retention, orphans, keeper)
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
-        self.deliverer = Deliverer(self.db, settings.webhook_networks)
+        self.gauges = Gauges(self.db, self.children, self.slots, self.sweeper, settings.spill_dir)
+        self.deliverer = Deliverer(self.db, Sealer.from_settings(settings), settings.webhook_networks)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -145,6 +148,8 @@ class WorkerProcess:
             "webhooks": every(WEBHOOKS_SECONDS, self.deliverer.fill, name="webhooks"),
             "refuse": every(REFUSE_SECONDS, self.sweeper.refuse_too_large, name="refuse"),
             "measure": every(5, self.sweeper.measure, name="measure"),
+            "gauges": every(GAUGES_SECONDS, self.gauges.machine, name="gauges"),
+            "usage": every(USAGE_SECONDS / 2, self.gauges.usage, name="usage"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
             "retention": every(RETENTION_SECONDS / 2, self._expire, name="retention"),
@@ -190,6 +195,7 @@ class WorkerProcess:
             await self.purger.purge()
         if await self.sweeper.elected("prune", PRUNE_SECONDS):
             await self.deliverer.prune()
+            await self.deliverer.seal()
 
     async def _expire(self) -> None:
         if await self.sweeper.elected("retention", RETENTION_SECONDS):

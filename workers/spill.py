@@ -17,6 +17,8 @@ from workers.runner import AttemptError
 SPILL_PREFIX: Final = "karyaksham-spill-"
 # a folder younger than this may not be locked yet
 JUST_MADE_SECONDS: Final = 5.0
+# of the attempts of this process
+_open: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -40,10 +42,23 @@ def spill_folder(parent: str | None) -> Iterator[Path]:
     try:
         with contextlib.suppress(OSError):  # a file system without locks: the folder would outlive a killed worker
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _open.add(folder)
         yield folder
     finally:
+        _open.discard(folder)
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def spilled_bytes() -> int:
+    """Return what the attempts of this process have on disk now."""
+    total = 0
+    for folder in tuple(_open):
+        for place, _, files in os.walk(folder):
+            for name in files:
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    total += os.stat(f"{place}/{name}").st_blocks * 512  # noqa: PTH116
+    return total
 
 
 def clear_stale_spill(parent: str | None) -> None:

@@ -90,6 +90,18 @@ async def job_figures(session: AsyncSession) -> JobFigures:
     )
 
 
+async def workspace_jobs(session: AsyncSession) -> list[tuple[UUID, str, int]]:
+    """Count jobs that wait or run by workspace and status; of the workspaces that have most."""
+    counted = (
+        select(Job.workspace_id, Job.status, func.count().label("number"))
+        .where(Job.status.in_(("PENDING", "RUNNING")), Job.deleted_at.is_(None))
+        .group_by(Job.workspace_id, Job.status)
+        .order_by(func.count().desc(), Job.workspace_id)
+        .limit(WORKSPACES_MOST)
+    )
+    return [(row[0], str(row[1]), int(row[2])) for row in await session.execute(counted)]
+
+
 async def storage_figures(session: AsyncSession) -> StorageFigures:
     """Sum up data sets and results (rejected rows included) by workspace; reads all jobs with a result."""
     bytes_of = BigInteger()

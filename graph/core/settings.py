@@ -156,6 +156,16 @@ class Settings(BaseSettings):
         "",
         description="Ed25519 public keys (PEM) for parts that only verify (Flight). Default: derived from SIGNING_KEY.",
     )
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Key that secrets in the database are sealed with, 32 bytes in base64 (openssl rand -base64 32). "
+        "Required by the API and workers.",
+    )
+    previous_encryption_keys: str | None = Field(
+        None,
+        description="Keys that still open what they sealed, separated by commas; workers seal it anew within a day.",
+        repr=False,
+    )
     admin_email: str | None = Field(None, description="Administrator made at the first start.")
     admin_password: SecretStr | None = Field(None, description="Password of that administrator, 12 characters or more.")
     access_token_seconds: int = Field(600, ge=30, le=3600, description="Life of an access token.")
@@ -286,6 +296,8 @@ class Settings(BaseSettings):
         "s3_access_key_id",
         "s3_secret_access_key",
         "signing_key",
+        "encryption_key",
+        "previous_encryption_keys",
         "flight_tls_cert",
         "flight_tls_key",
         "flight_tls_client_ca",

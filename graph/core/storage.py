@@ -8,6 +8,7 @@ get URLs of the public endpoint, whose host is part of the signature; this proce
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import structlog
 
 from graph.core.errors import ServiceUnavailable
 from graph.core.settings import Settings
+from graph.core.telemetry import S3_SECONDS
 
 CONTENT_TYPE: Final = "application/x-karyaksham"
 PART_MIN_BYTES: Final = 5 * 1024 * 1024
@@ -147,18 +149,25 @@ class Storage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         client, _ = await self._clients()
+        began, outcome = time.perf_counter(), "unavailable"
         try:
-            return await getattr(client, method)(Bucket=self.bucket, **arguments)
+            answer = await getattr(client, method)(Bucket=self.bucket, **arguments)
+            outcome = "ok"
+            return answer
         except ClientError as error:
+            outcome = "refused"
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code = error.response.get("Error", {}).get("Code", "")
             if status >= 500 or code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket"}:
+                outcome = "unavailable"
                 log.error("storage_unavailable", method=method, code=code, status=status)
                 raise ServiceUnavailable("S3", f"Object storage answered {code or status}. Try again later.") from error
             raise
         except (BotoCoreError, OSError, TimeoutError) as error:
             log.error("storage_unreachable", method=method, error=str(error))
             raise ServiceUnavailable("S3") from error
+        finally:
+            S3_SECONDS.labels(method, outcome).observe(time.perf_counter() - began)
 
     # uploads ---------------------------------------------------------------------------------------------------
 

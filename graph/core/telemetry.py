@@ -51,6 +51,64 @@ JOBS = Gauge("karyaksham_jobs", "Jobs by status.", ["status"], registry=REGISTRY
 JOB_SECONDS = Histogram(
     "karyaksham_job_seconds", "Duration of attempts by outcome.", ["outcome"], buckets=_LONG, registry=REGISTRY
 )
+JOB_WAIT_SECONDS = Histogram(
+    "karyaksham_job_wait_seconds", "Time that an attempt waited for a worker.", buckets=_LONG, registry=REGISTRY
+)
+JOBS_ENDED = Counter(
+    "karyaksham_jobs_ended_total",
+    "Jobs that workers ended. fault: none, user (the same job would fail again) or service (it might not).",
+    ["status", "fault"],
+    registry=REGISTRY,
+)
+for _labels in (("succeeded", "none"), ("cancelled", "none"), ("failed", "user"), ("failed", "service")):
+    JOBS_ENDED.labels(*_labels)  # a series that begins with its first failure shows no increase
+RETRIES = Counter("karyaksham_job_retries_total", "Attempts that failed and are repeated.", ["code"], registry=REGISTRY)
+LEASE_EXPIRIES = Counter(
+    "karyaksham_lease_expiries_total", "Attempts taken from a worker that fell silent.", registry=REGISTRY
+)
+STEP_SECONDS = Histogram(
+    "karyaksham_step_seconds",
+    "Duration of published attempts by the kinds of steps in them; each counts under every kind it has.",
+    ["step"],
+    buckets=_LONG,
+    registry=REGISTRY,
+)
+STEP_BYTES = Counter(
+    "karyaksham_step_bytes_total",
+    "Bytes of published attempts by the kinds of steps in them; each counts under every kind it has.",
+    ["step", "direction"],
+    registry=REGISTRY,
+)
+ENGINE_MEMORY = Gauge(
+    "karyaksham_engine_memory_bytes", "Resident memory of the worker's engine processes together.", registry=REGISTRY
+)
+ENGINE_MEMORY_LIMIT = Gauge(
+    "karyaksham_engine_memory_limit_bytes", "Memory that the worker's jobs may have together.", registry=REGISTRY
+)
+ENGINE_MEMORY_PROMISED = Gauge(
+    "karyaksham_engine_memory_promised_bytes", "Memory limits of the jobs in progress together.", registry=REGISTRY
+)
+SPILL = Gauge("karyaksham_spill_bytes", "What the worker's jobs in progress have spilled to disk.", registry=REGISTRY)
+SPILL_FREE = Gauge("karyaksham_spill_free_bytes", "Room left where jobs spill.", registry=REGISTRY)
+S3_SECONDS = Histogram(
+    "karyaksham_s3_request_seconds",
+    "Requests of API and workers to object storage, retries included; the engine's are not in it.",
+    ["operation", "outcome"],
+    buckets=_FAST,
+    registry=REGISTRY,
+)
+WORKSPACE_BYTES = Gauge(
+    "karyaksham_workspace_storage_bytes",
+    "What the workspaces that store most keep; one worker at a time tells.",
+    ["workspace", "kind"],
+    registry=REGISTRY,
+)
+WORKSPACE_JOBS = Gauge(
+    "karyaksham_workspace_jobs",
+    "Jobs that wait or run, by workspace; one worker at a time tells.",
+    ["workspace", "status"],
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter(
     "karyaksham_webhook_attempts_total", "Attempts to deliver a webhook.", ["outcome"], registry=REGISTRY
 )

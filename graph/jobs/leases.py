@@ -20,6 +20,7 @@ from graph.core.db import Database, sqlstate
 from graph.core.events import Events
 from graph.core.settings import Settings
 from graph.core.storage import Storage
+from graph.core.telemetry import JOB_WAIT_SECONDS, JOBS_ENDED, LEASE_EXPIRIES, RETRIES
 from graph.jobs import claim_repository as claims
 from graph.jobs import lease_repository as repository
 from graph.jobs import state as machine
@@ -105,7 +106,9 @@ class Leases:
                 continue  # another worker took that slot of the workspace in the same moment
             await self._events.publish_job(job.id, job.workspace_id, job.sequence)
             if assignment is not None:
+                JOB_WAIT_SECONDS.observe(assignment.queued_seconds)
                 return assignment
+            JOBS_ENDED.labels("failed", "user").inc()  # its data set is gone
             if job_id is not None:
                 return None
 
@@ -162,10 +165,13 @@ class Leases:
             job = await repository.publish(
                 session, work.job_id, work.lease_token, result=result, progress=progress, lines=lines
             )
+            first = job is not None
             if job is None:
                 job = await repository.published(session, work.job_id, work.lease_token)
         if job is None:
             return False
+        if first:
+            JOBS_ENDED.labels("succeeded", "none").inc()
         await self._events.publish_job(job.id, job.workspace_id, job.sequence)
         return True
 
@@ -215,6 +221,7 @@ class Leases:
                 return None
             await repository.add_logs(session, job.id, job.workspace_id, job.attempt, lines)
             await self._end(session, job, now, after, outcome=outcome, error=error)
+        _count(after, error)
         await self._events.publish_job(job.id, job.workspace_id, job.sequence)
         return after
 
@@ -250,6 +257,7 @@ class Leases:
         """Take jobs from workers whose lease has ended; returns (job, next attempt, seconds until it is due)."""
         again: list[tuple[UUID, int, float]] = []
         changed: list[Job] = []
+        ends: list[tuple[JobState, dict[str, Any]]] = []
         async with self._db.system() as session:
             for job, now in await repository.expired(session, SWEEP_BATCH):
                 after = machine.expire(repository.state_of(job), now, random.random())  # noqa: S311
@@ -263,8 +271,12 @@ class Leases:
                 }
                 await self._end(session, job, now, after, outcome="LOST", error=error)
                 changed.append(job)
+                ends.append((after, error))
                 if after.status == "PENDING":
                     again.append((job.id, job.attempt + 1, (after.next_attempt_at - now).total_seconds()))
+        LEASE_EXPIRIES.inc(len(changed))
+        for after, error in ends:
+            _count(after, error)
         # one round trip: a Redis that hangs must not hold up the sweep for each of them
         await self._events.publish_jobs([(job.id, job.workspace_id, job.sequence) for job in changed])
         return again
@@ -337,6 +349,18 @@ class Leases:
             async with self._db.system() as session:
                 await repository.forget_job(session, job.id)
         return len(jobs)
+
+
+def _count(after: JobState, error: dict[str, Any] | None) -> None:
+    """Write the end of an attempt that was not published into the metrics."""
+    if after.status == "PENDING":
+        if error is not None:  # else the worker stops, which is no failure
+            RETRIES.labels(error["code"]).inc()
+    elif after.status == "CANCELLED":
+        JOBS_ENDED.labels("cancelled", "none").inc()
+    else:
+        service = error is None or bool(error.get("retryable"))
+        JOBS_ENDED.labels("failed", "service" if service else "user").inc()
 
 
 def _last_line(after: JobState, outcome: str, error: dict[str, Any] | None, now: datetime) -> LogLine:

@@ -18,7 +18,9 @@ WEBHOOK_EVENTS: Final = ("job.succeeded", "job.failed", "job.cancelled")
 class Webhook(TenantRow):
     """One receiver.
 
-    `secret` signs, so it is stored as it is. `failing_since` is the first failure after the last success;
+    `secret_sealed` signs (`graph.core.sealing`, held by `webhook:{id}`); `previous_secret_sealed` signs too until
+    `previous_secret_until`. `secret` is one of before migration 0005, until a worker has sealed it. `failing_since` is
+    the first failure after the last success;
     `disabled_reason` is {code, message}.
     """
 
@@ -27,7 +29,10 @@ class Webhook(TenantRow):
 
     url: Mapped[str]
     events: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
-    secret: Mapped[bytes]
+    secret: Mapped[bytes | None]
+    secret_sealed: Mapped[bytes | None]
+    previous_secret_sealed: Mapped[bytes | None]
+    previous_secret_until: Mapped[datetime | None]
     enabled: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     disabled_reason: Mapped[Json | None]
     failing_since: Mapped[datetime | None]

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import ServiceUnavailable
+from graph.core.sealing import CannotOpen, Sealer
 from graph.core.settings import Network
 from graph.core.telemetry import WEBHOOKS
 from graph.models import Webhook, WebhookDelivery
@@ -28,6 +30,7 @@ from graph.webhooks.sender import Answer, Sender
 AT_ONCE: Final = 8
 # longer than a request may take, so that no two workers send one message at once
 LEASE: Final = timedelta(seconds=60)
+SEAL_BATCH: Final = 100
 KEEP: Final = timedelta(days=30)
 _CLOSE_SECONDS: Final = 3.0
 
@@ -37,8 +40,9 @@ log = structlog.get_logger(__name__)
 class Deliverer:
     """Sends the messages of all workspaces, a bounded number at once."""
 
-    def __init__(self, db: Database, allowed: Sequence[Network]) -> None:
+    def __init__(self, db: Database, sealer: Sealer, allowed: Sequence[Network]) -> None:
         self._db = db
+        self._sealer = sealer
         self._sender = Sender(allowed, most=AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -77,8 +81,15 @@ class Deliverer:
 
     async def _deliver(self, work: Claimed) -> None:
         body = signing.body(work.event, work.snapshot)
-        headers = signing.headers(work.secret, signing.message_id(work.id), int(work.at.timestamp()), body)
-        answer = await self._sender.post(work.url, headers, body)
+        try:
+            keys = self._secrets(work)
+        except CannotOpen as error:
+            # nothing of the receiver's: an operator gives the key back, and a later attempt succeeds
+            log.error("webhook_secret_closed", webhook_id=str(work.webhook_id), error=str(error))
+            answer = Answer(None, 0, "The service could not read the webhook's secret.")
+        else:
+            headers = signing.headers(keys, signing.message_id(work.id), int(work.at.timestamp()), body)
+            answer = await self._sender.post(work.url, headers, body)
         WEBHOOKS.labels("delivered" if answer.succeeded else "failed").inc()
         async with self._db.tenant(work.workspace_id) as session:
             # in the order of a deletion, which goes from the webhook to its deliveries
@@ -89,6 +100,49 @@ class Deliverer:
             delivery, now = found
             if _note(webhook, delivery, answer, now):
                 await _audit_disabled(session, webhook)
+
+    def _secrets(self, work: Claimed) -> list[bytes]:
+        """Return the secrets that sign, the newest first; `CannotOpen`."""
+        holder = signing.holder(work.webhook_id)
+        found = [] if work.secret is None else [work.secret]
+        found += [] if work.secret_sealed is None else [self._sealer.open(work.secret_sealed, holder)]
+        if work.previous_secret_sealed and work.previous_secret_until and work.previous_secret_until > work.at:
+            found.append(self._sealer.open(work.previous_secret_sealed, holder))
+        return found
+
+    async def seal(self) -> int:
+        """Seal what is open, or sealed with an older key, with the key of now, and forget secrets that are over.
+
+        Returns how many webhooks it changed. What no key opens stays as it is.
+        """
+        done, after = 0, UUID(int=0)
+        while True:
+            async with self._db.system() as session:
+                rows = await repository.to_seal(session, self._sealer.prefix, after, SEAL_BATCH)
+                now = await repository.now(session)
+                done += sum([self._seal(row, now) for row in rows])
+            if len(rows) < SEAL_BATCH:
+                break
+            after = rows[-1].id
+        if done:
+            log.info("webhook_secrets_sealed", webhooks=done)
+        return done
+
+    def _seal(self, webhook: Webhook, now: datetime) -> bool:
+        holder, prefix = signing.holder(webhook.id), self._sealer.prefix
+        if webhook.previous_secret_until is not None and webhook.previous_secret_until <= now:
+            webhook.previous_secret_sealed = webhook.previous_secret_until = None
+        try:
+            if (opened := webhook.secret) is not None:
+                webhook.secret, webhook.secret_sealed = None, self._sealer.seal(opened, holder)
+            for name in ("secret_sealed", "previous_secret_sealed"):
+                sealed: bytes | None = getattr(webhook, name)
+                if sealed is not None and not sealed.startswith(prefix):
+                    setattr(webhook, name, self._sealer.seal(self._sealer.open(sealed, holder), holder))
+        except CannotOpen as error:
+            log.error("webhook_secret_closed", webhook_id=str(webhook.id), error=str(error))
+            return False
+        return True
 
     async def prune(self) -> None:
         """Forget deliveries of long ago."""
@@ -114,6 +168,10 @@ def _note(webhook: Webhook, delivery: WebhookDelivery, answer: Answer, now: date
     if answer.succeeded:
         delivery.status, delivery.delivered_at = "DELIVERED", now
         webhook.failing_since = None
+        return False
+    if delivery.event == signing.PING:
+        # somebody tries the receiver out: that says nothing about its messages
+        delivery.status = "FAILED"
         return False
     webhook.failing_since = webhook.failing_since or now
     wait = state.backoff(delivery.attempt, random.random())  # noqa: S311  # spreads requests, hides nothing

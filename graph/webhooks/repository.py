@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from graph.core.pagination import Page, make_page, page_query
 from graph.models import Webhook, WebhookDelivery
+from graph.webhooks.signing import PING
 
 NOW: ColumnElement[datetime] = func.clock_timestamp()
 PRUNE_BATCH: Final = 10_000
@@ -67,6 +68,25 @@ async def deliveries_page(
     return make_page(rows, first, lambda row: row.id)
 
 
+async def now(session: AsyncSession) -> datetime:
+    """Return PostgreSQL's time."""
+    return (await session.execute(select(NOW))).scalar_one()
+
+
+async def add_delivery(session: AsyncSession, delivery: WebhookDelivery) -> None:
+    """Insert a delivery; its `created_at` is known afterwards."""
+    session.add(delivery)
+    await session.flush()
+
+
+async def pinging(session: AsyncSession, webhook_id: UUID) -> bool:
+    """Tell whether a ping of a webhook waits or is under way."""
+    found = exists().where(
+        WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.event == PING, WebhookDelivery.status == "PENDING"
+    )
+    return (await session.execute(select(found))).scalar_one()
+
+
 async def lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[WebhookDelivery, datetime] | None:
     """Return a delivery, locked, and PostgreSQL's time."""
     query = select(WebhookDelivery, NOW).where(WebhookDelivery.id == delivery_id).with_for_update()
@@ -85,7 +105,10 @@ class Claimed:
     snapshot: dict[str, Any]
     token: int
     url: str
-    secret: bytes
+    secret: bytes | None
+    secret_sealed: bytes | None
+    previous_secret_sealed: bytes | None
+    previous_secret_until: datetime | None
     at: datetime
 
 
@@ -128,12 +151,37 @@ async def claim(session: AsyncSession, lease: timedelta) -> Claimed | None:
             WebhookDelivery.lease_token,
             Webhook.url,
             Webhook.secret,
+            Webhook.secret_sealed,
+            Webhook.previous_secret_sealed,
+            Webhook.previous_secret_until,
             NOW,
         )
         .execution_options(synchronize_session=False)
     )
     row = (await session.execute(statement)).one_or_none()
-    return None if row is None else Claimed(*row)
+    values: tuple[Any, ...] = () if row is None else tuple(row)
+    return Claimed(*values) if values else None
+
+
+async def to_seal(session: AsyncSession, prefix: bytes, after: UUID, most: int) -> list[Webhook]:
+    """Return webhooks behind `after`, locked, with a secret that is open, of another key than `prefix`, or over."""
+    begin = literal(len(prefix))
+    query = (
+        select(Webhook)
+        .where(
+            Webhook.id > after,
+            or_(
+                Webhook.secret.is_not(None),
+                func.substr(Webhook.secret_sealed, 1, begin) != prefix,
+                func.substr(Webhook.previous_secret_sealed, 1, begin) != prefix,
+                Webhook.previous_secret_until <= NOW,
+            ),
+        )
+        .order_by(Webhook.id)
+        .limit(most)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return list(await session.scalars(query))
 
 
 async def prune(session: AsyncSession, age: timedelta) -> int:

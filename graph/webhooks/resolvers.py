@@ -19,9 +19,15 @@ from graph.webhooks.types import (
     DeleteWebhookInput,
     DeleteWebhookResult,
     DeleteWebhookSuccess,
+    PingWebhookInput,
+    PingWebhookResult,
+    PingWebhookSuccess,
     RedeliverWebhookInput,
     RedeliverWebhookResult,
     RedeliverWebhookSuccess,
+    RotateWebhookSecretInput,
+    RotateWebhookSecretResult,
+    RotateWebhookSecretSuccess,
     UpdateWebhookInput,
     UpdateWebhookResult,
     UpdateWebhookSuccess,
@@ -101,3 +107,20 @@ class WebhooksMutation:
         delivery_id = from_global(input.id, "WebhookDelivery")
         row = await webhook_service(info).redeliver(viewer.workspace_id, viewer.user_id, delivery_id)
         return RedeliverWebhookSuccess(delivery=WebhookDelivery.of(row))
+
+    @mutation(CanWrite, description="Send a message that tells of nothing, once, to try a receiver out.")
+    async def ping_webhook(self, info: Info, input: PingWebhookInput) -> PingWebhookResult:
+        """Ping."""
+        viewer = info.context.require_viewer()
+        webhook_id = from_global(input.id, "Webhook")
+        row = await webhook_service(info).ping(viewer.workspace_id, viewer.user_id, webhook_id)
+        return PingWebhookSuccess(delivery=WebhookDelivery.of(row))
+
+    @mutation(CanWrite, description="Give a webhook a new secret; for a while the old one signs too.")
+    async def rotate_webhook_secret(self, info: Info, input: RotateWebhookSecretInput) -> RotateWebhookSecretResult:
+        """Rotate."""
+        viewer = info.context.require_viewer()
+        webhook_id = from_global(input.id, "Webhook")
+        service = webhook_service(info)
+        row, secret = await service.rotate(viewer.workspace_id, viewer.user_id, webhook_id, input.overlap_hours)
+        return RotateWebhookSecretSuccess(webhook=Webhook.of(row), secret=secret)

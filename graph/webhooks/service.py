@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Conflict, InvalidInput, NotFound
+from graph.core.ids import uuid7
 from graph.core.pagination import Page
+from graph.core.sealing import Sealer
 from graph.core.settings import Network
 from graph.models import Webhook, WebhookDelivery
 from graph.models.webhooks import WEBHOOK_EVENTS
@@ -20,6 +23,9 @@ from graph.webhooks import repository, signing
 from graph.webhooks.addresses import check_url
 
 MAX_WEBHOOKS: Final = 20
+# how long the old secret signs beside the new one
+OVERLAP_HOURS: Final = 24
+MAX_OVERLAP_HOURS: Final = 7 * 24
 
 
 def check_events(events: Sequence[str]) -> list[str]:
@@ -33,8 +39,9 @@ def check_events(events: Sequence[str]) -> list[str]:
 class WebhookService:
     """Webhooks of one workspace at a time."""
 
-    def __init__(self, db: Database, allowed: Sequence[Network]) -> None:
+    def __init__(self, db: Database, sealer: Sealer, allowed: Sequence[Network]) -> None:
         self._db = db
+        self._sealer = sealer
         self._allowed = allowed
 
     async def get(self, workspace_id: UUID, webhook_id: UUID) -> Webhook | None:
@@ -64,11 +71,13 @@ class WebhookService:
 
         Raises `InvalidInput` (URL_INVALID, URL_FORBIDDEN, EVENTS_MISSING) or `Conflict` (TOO_MANY_WEBHOOKS).
         """
+        webhook_id, secret = uuid7(), signing.new_secret()
         webhook = Webhook(
+            id=webhook_id,
             workspace_id=workspace_id,
             url=check_url(url, self._allowed),
             events=check_events(events),
-            secret=signing.new_secret(),
+            secret_sealed=self._sealer.seal(secret, signing.holder(webhook_id)),
             created_by=user_id,
         )
         async with self._db.tenant(workspace_id) as session:
@@ -78,7 +87,7 @@ class WebhookService:
                 )
             await repository.add(session, webhook)
             await _audit(session, "webhook.create", user_id, webhook)
-        return webhook, signing.shown(webhook.secret)
+        return webhook, signing.shown(secret)
 
     async def update(
         self,
@@ -103,6 +112,57 @@ class WebhookService:
                 webhook.enabled, webhook.disabled_reason, webhook.failing_since = enabled, None, None
             await _audit(session, "webhook.update", user_id, webhook)
         return webhook
+
+    async def rotate(
+        self, workspace_id: UUID, user_id: UUID, webhook_id: UUID, overlap_hours: int
+    ) -> tuple[Webhook, str]:
+        """Give a webhook a new secret; returns it and the secret's text, which is never shown again.
+
+        The one before signs too for `overlap_hours`, so that the receiver can change over; 0 ends it at once. Raises
+        `NotFound`, or `InvalidInput` (OVERLAP_INVALID).
+        """
+        if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+            raise InvalidInput(
+                f"overlapHours: between 0 and {MAX_OVERLAP_HOURS}.", code="OVERLAP_INVALID", path=["overlapHours"]
+            )
+        secret, holder = signing.new_secret(), signing.holder(webhook_id)
+        async with self._db.tenant(workspace_id) as session:
+            webhook = await repository.get(session, webhook_id, lock=True)
+            if webhook is None:
+                raise NotFound.of("webhook")
+            before = webhook.secret_sealed
+            if webhook.secret is not None:
+                before = self._sealer.seal(webhook.secret, holder)
+            until = await repository.now(session) + timedelta(hours=overlap_hours)
+            webhook.secret, webhook.secret_sealed = None, self._sealer.seal(secret, holder)
+            kept = overlap_hours > 0
+            webhook.previous_secret_sealed = before if kept else None
+            webhook.previous_secret_until = until if kept else None
+            await _audit(session, "webhook.rotate", user_id, webhook)
+        return webhook, signing.shown(secret)
+
+    async def ping(self, workspace_id: UUID, user_id: UUID, webhook_id: UUID) -> WebhookDelivery:
+        """Send a message that tells of nothing, once. Raises `NotFound`, or `Conflict` (WEBHOOK_DISABLED, …)."""
+        async with self._db.tenant(workspace_id) as session:
+            webhook = await repository.get(session, webhook_id, lock=True)
+            if webhook is None:
+                raise NotFound.of("webhook")
+            if not webhook.enabled:
+                raise Conflict("The webhook is disabled. Enable it first.", code="WEBHOOK_DISABLED", path=["id"])
+            # nobody's server is flooded with pings
+            if await repository.pinging(session, webhook_id):
+                raise Conflict("A ping is being sent right now.", code="DELIVERY_UNDER_WAY", path=["id"])
+            now = await repository.now(session)
+            delivery = WebhookDelivery(
+                workspace_id=workspace_id,
+                webhook_id=webhook_id,
+                event=signing.PING,
+                snapshot={"webhookId": str(webhook_id), "at": now.isoformat()},
+                next_attempt_at=now,
+            )
+            await repository.add_delivery(session, delivery)
+            await _audit(session, "webhook.ping", user_id, webhook)
+        return delivery
 
     async def delete(self, workspace_id: UUID, user_id: UUID, webhook_id: UUID) -> None:
         """Delete a webhook with its deliveries."""

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,12 +15,18 @@ import orjson
 from graph.core.ids import to_global
 
 SECRET_BYTES: Final = 32
+PING: Final = "webhook.ping"
 _PREFIX: Final = "whsec_"
 
 
 def new_secret() -> bytes:
     """Return a new secret."""
     return secrets.token_bytes(SECRET_BYTES)
+
+
+def holder(webhook_id: UUID) -> str:
+    """Return the name that a webhook's secrets are sealed for."""
+    return f"webhook:{webhook_id}"
 
 
 def shown(secret: bytes) -> str:
@@ -32,21 +39,25 @@ def message_id(delivery_id: UUID) -> str:
     return f"msg_{delivery_id.hex}"
 
 
-def headers(secret: bytes, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers of a request; the timestamp is in Unix seconds."""
+def headers(secrets_: Sequence[bytes], message: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers of a request, with one signature for each secret; the timestamp is in Unix seconds."""
     signed = b".".join([message.encode(), str(timestamp).encode(), body])
-    signature = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+    signatures = (base64.b64encode(hmac.new(each, signed, hashlib.sha256).digest()).decode() for each in secrets_)
     return {
         "content-type": "application/json",
         "user-agent": "Karyaksham-Webhooks",
         "webhook-id": message,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{signature}",
+        # while a secret is replaced there are two: receivers look for one that fits
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
 
 
 def payload(event: str, snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Return the message: type, time, and the job as it ended, with the ids of the API."""
+    """Return the message: type, time, and the job as it ended, with the ids of the API; of a ping, the webhook."""
+    if event == PING:
+        data = {"webhookId": _global("Webhook", snapshot["webhookId"])}
+        return {"type": event, "timestamp": snapshot["at"], "data": data}
     failed = snapshot["errorCode"] is not None
     succeeded = snapshot["status"] == "SUCCEEDED"
     return {

@@ -8,6 +8,8 @@ from typing import Final
 # seconds after each failed attempt: ten attempts within sixteen hours
 WAITS: Final = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
 MAX_ATTEMPTS: Final = len(WAITS) + 1
+# somebody waits for the answer to a ping
+PING_ATTEMPTS: Final = 1
 # a webhook without one success for so long is disabled
 PATIENCE: Final = timedelta(days=3)
 GONE: Final = 410

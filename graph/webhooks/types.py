@@ -19,17 +19,21 @@ from graph.core.ids import to_global
 from graph.models import Webhook as WebhookRow
 from graph.models import WebhookDelivery as WebhookDeliveryRow
 from graph.webhooks import signing
-from graph.webhooks.service import WebhookService
-from graph.webhooks.state import MAX_ATTEMPTS
+from graph.webhooks.service import OVERLAP_HOURS, WebhookService
+from graph.webhooks.state import MAX_ATTEMPTS, PING_ATTEMPTS
 
 
-@strawberry.enum(description="What a webhook tells of: a job that has ended so. A job run again ends again.")
+@strawberry.enum(
+    description="What a webhook tells of: a job that has ended so. A job run again ends again. "
+    "WEBHOOK_PING is a message of pingWebhook, and no event to choose."
+)
 class WebhookEvent(Enum):
     """Events, by the type in the message."""
 
     JOB_SUCCEEDED = "job.succeeded"
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
+    WEBHOOK_PING = "webhook.ping"
 
 
 @strawberry.enum(
@@ -73,7 +77,7 @@ class WebhookDelivery(Node):
             event=WebhookEvent(row.event),
             status=WebhookDeliveryStatus(row.status),
             attempt=row.attempt,
-            max_attempts=MAX_ATTEMPTS,
+            max_attempts=PING_ATTEMPTS if row.event == signing.PING else MAX_ATTEMPTS,
             created_at=row.created_at,
             last_attempt_at=row.last_attempt_at,
             next_attempt_at=row.next_attempt_at if row.status == "PENDING" else None,
@@ -103,6 +107,9 @@ class Webhook(Node):
     )
     failing_since: datetime | None = strawberry.field(description="The first failure after the last success.")
     created_at: datetime
+    previous_secret_until: datetime | None = strawberry.field(
+        description="Until then the secret before the present one signs too; null when there is none."
+    )
 
     @classmethod
     def of(cls, row: WebhookRow) -> Webhook:
@@ -116,6 +123,7 @@ class Webhook(Node):
             disabled_reason=Notice.of(row.disabled_reason),
             failing_since=row.failing_since,
             created_at=row.created_at,
+            previous_secret_until=row.previous_secret_until,
         )
 
     @field(description="Its messages, newest first; with `status` (one or several) those that stand so.")
@@ -160,6 +168,24 @@ class RedeliverWebhookInput:
     id: strawberry.ID = strawberry.field(description="Of the delivery.")
 
 
+@strawberry.input
+class PingWebhookInput:
+    """Which webhook to send a test message to."""
+
+    id: strawberry.ID
+
+
+@strawberry.input
+class RotateWebhookSecretInput:
+    """Which webhook gets a new secret."""
+
+    id: strawberry.ID
+    overlap_hours: int = strawberry.field(
+        default=OVERLAP_HOURS,
+        description="The old secret signs too for so long (at most 168 hours); with 0 it ends at once.",
+    )
+
+
 @strawberry.type
 class CreateWebhookSuccess:
     """The webhook is stored."""
@@ -189,6 +215,21 @@ class RedeliverWebhookSuccess:
     delivery: WebhookDelivery
 
 
+@strawberry.type
+class PingWebhookSuccess:
+    """The message will be sent within seconds, and once."""
+
+    delivery: WebhookDelivery
+
+
+@strawberry.type
+class RotateWebhookSecretSuccess:
+    """The new secret signs from now on."""
+
+    webhook: Webhook
+    secret: str = strawberry.field(description="For verifying signatures (whsec_…); shown this once.")
+
+
 CreateWebhookResult = Annotated[
     CreateWebhookSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
     strawberry.union("CreateWebhookResult"),
@@ -205,8 +246,16 @@ RedeliverWebhookResult = Annotated[
     RedeliverWebhookSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
     strawberry.union("RedeliverWebhookResult"),
 ]
+PingWebhookResult = Annotated[
+    PingWebhookSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    strawberry.union("PingWebhookResult"),
+]
+RotateWebhookSecretResult = Annotated[
+    RotateWebhookSecretSuccess | InvalidInputError | NotFoundError | ConflictError | ForbiddenError,
+    strawberry.union("RotateWebhookSecretResult"),
+]
 
 
 def webhook_service(info: Info) -> WebhookService:
     """Return the service of this request."""
-    return WebhookService(info.context.db, info.context.settings.webhook_networks)
+    return WebhookService(info.context.db, info.context.services.sealer, info.context.settings.webhook_networks)

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from ops.grafana.boards import BOARDS, Board
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,6 +80,13 @@ def command_line_documents() -> str:
     return json.dumps(SESSION_DOCUMENTS, indent=1) + "\n"
 
 
+def dashboard(board: Board) -> str:
+    """A dashboard of Grafana, from `ops/grafana/boards.py`."""
+    from ops.grafana.render import render
+
+    return render(board)
+
+
 TARGETS = [
     Target("engine/spec/pipeline.schema.json", pipeline_schema),
     Target("graph/pipelines/spec_inputs.py", spec_inputs),
@@ -84,6 +94,7 @@ TARGETS = [
     Target(".env.example", env_example),
     Target("docs/cli.md", cli_page),
     Target("graph/documents/command_line.json", command_line_documents),
+    *(Target(f"ops/grafana/dashboards/{board.uid}.json", partial(dashboard, board)) for board in BOARDS),
 ]
 
 WEB_GENERATED = Path("web/src/gql")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -36,6 +37,7 @@ class Secrets:
     admin_email: str
     admin_password: str
     signing_key: str
+    encryption_key: str
 
     @classmethod
     def generate(cls) -> Secrets:
@@ -50,13 +52,12 @@ class Secrets:
             admin_email="admin@karyaksham.example",
             admin_password=secrets.token_urlsafe(15),
             signing_key=_ed25519_pem(),
+            encryption_key=base64.b64encode(secrets.token_bytes(32)).decode(),
         )
 
 
 def _ed25519_pem() -> str:
     """Return a private key as PKCS#8 PEM: the 32 random bytes behind the fixed header of RFC 8410."""
-    import base64
-
     der = bytes.fromhex("302e020100300506032b657004220420") + secrets.token_bytes(32)
     return f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n"
 
@@ -139,6 +140,9 @@ class DataDir:
         """Return the secrets of this directory, made at the first call."""
         try:
             stored = json.loads(self.secrets_file.read_text(encoding="utf-8"))
+            if "encryption_key" not in stored:  # a directory of before there was one
+                stored["encryption_key"] = Secrets.generate().encryption_key
+                write_private(self.secrets_file, json.dumps(stored, indent=1))
             return Secrets(**{field.name: str(stored[field.name]) for field in fields(Secrets)})
         except FileNotFoundError:
             if (self.postgres / "PG_VERSION").exists():

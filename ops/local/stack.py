@@ -144,6 +144,7 @@ class Stack:
             "FLIGHT_PORT": str(flight_port),
             "FLIGHT_PUBLIC_URL": f"grpc://127.0.0.1:{flight_port}",
             "SIGNING_KEY": secrets.signing_key,
+            "ENCRYPTION_KEY": secrets.encryption_key,
             "ADMIN_EMAIL": secrets.admin_email,
             "ADMIN_PASSWORD": secrets.admin_password,
             "SPILL_DIR": str(self.data.spill),

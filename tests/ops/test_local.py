@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pytest
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from ops.local import launch
+from ops.local.datadir import DataDir
 from tests.processes import PATIENCE, descendants, wait_gone
 from tests.stack import ROOT, clean_environment, running
 
@@ -239,6 +241,17 @@ def test_missing_secrets_are_never_replaced_by_new_ones(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error[SECRETS_MISSING]" in done.stderr
     assert not (tmp_path / "secrets.json").exists()
+
+
+def test_a_directory_of_before_gets_an_encryption_key_and_keeps_the_rest(tmp_path: Path) -> None:
+    made = asdict(DataDir(tmp_path).secrets())
+    file = tmp_path / "secrets.json"
+    file.write_text(json.dumps({name: value for name, value in made.items() if name != "encryption_key"}))
+    found = asdict(DataDir(tmp_path).secrets())
+    assert found.pop("encryption_key") != made.pop("encryption_key")
+    assert found == made
+    assert json.loads(file.read_text()) == asdict(DataDir(tmp_path).secrets())
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def _ordinary_user() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from graph.core.errors import ServiceUnavailable
 from graph.core.queue import Queue
 from graph.core.settings import Settings
 from graph.core.storage import Storage
-from graph.core.telemetry import ENGINE_BYTES, ENGINE_ROWS, JOB_SECONDS, bind, span
+from graph.core.telemetry import ENGINE_BYTES, ENGINE_ROWS, JOB_SECONDS, STEP_BYTES, STEP_SECONDS, bind, span
 from graph.jobs.leases import Assignment, Leases
 from graph.jobs.requests import result_from_report
 from workers.progress import WRITE_SECONDS, Reporter
@@ -232,6 +232,10 @@ class JobRunner:
                 ENGINE_BYTES.labels(direction).inc(report.get(name) or 0)
             for kind in ("In", "Out", "Filtered", "Rejected"):
                 ENGINE_ROWS.labels(kind.lower()).inc(report.get(f"rows{kind}") or 0)
+            for step in steps_of(work.spec):
+                STEP_SECONDS.labels(step).observe(reporter.seconds)
+                for direction, name in (("read", "bytesRead"), ("written", "bytesWritten")):
+                    STEP_BYTES.labels(step, direction).inc(report.get(name) or 0)
             return "succeeded"
         # fenced off, or cancel was asked while the last byte was written
         error = AttemptError("NOT_PUBLISHED", "The result was not published.", retryable=True)
@@ -288,6 +292,11 @@ class JobRunner:
                 log.warning("database_unreachable", error=str(error), retry_seconds=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5)
+
+
+def steps_of(spec: Mapping[str, Any]) -> set[str]:
+    """Return the kinds of steps of a pipeline; `convert` when it has none."""
+    return {kind for step in spec.get("steps") or () for kind in step} or {"convert"}
 
 
 def _timeout(work: Assignment) -> AttemptError:

@@ -61,4 +61,4 @@ async def set_webhook(user: User, webhook: dict[str, Any], **values: Any) -> Non
 
 def deliverer(user: User) -> Deliverer:
     """What a worker runs, without the worker."""
-    return Deliverer(user.services.db, user.services.settings.webhook_networks)
+    return Deliverer(user.services.db, user.services.sealer, user.services.settings.webhook_networks)

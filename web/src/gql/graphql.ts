@@ -659,11 +659,12 @@ export type WebhookDeliveryStatus =
   | 'DELIVERED'
   | 'FAILED';
 
-/** What a webhook tells of: a job that has ended so. A job run again ends again. */
+/** What a webhook tells of: a job that has ended so. A job run again ends again. WEBHOOK_PING is a message of pingWebhook, and no event to choose. */
 export type WebhookEvent =
   | 'JOB_SUCCEEDED'
   | 'JOB_FAILED'
-  | 'JOB_CANCELLED';
+  | 'JOB_CANCELLED'
+  | 'WEBHOOK_PING';
 
 /** What a worker does: it takes jobs, it takes no more, or it has not been heard of lately. */
 export type WorkerPhase =

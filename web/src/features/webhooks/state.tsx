@@ -15,6 +15,7 @@ export const EVENTS: readonly { event: WebhookEvent; text: string }[] = [
 ];
 
 export function eventText(event: WebhookEvent): string {
+  if (event === "WEBHOOK_PING") return "Test message";
   return `Job ${EVENTS.find((each) => each.event === event)?.text ?? event}`;
 }
 
