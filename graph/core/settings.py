@@ -6,24 +6,21 @@ Any setting may come from a file instead: `NAME_FILE=/run/secrets/name` (for sec
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
 
 from graph.core.errors import ConfigurationError
+from graph.core.name_files import NameFiles
 
 MIB = 1024 * 1024
 Network = IPv4Network | IPv6Network
@@ -32,24 +29,6 @@ Network = IPv4Network | IPv6Network
 def parse_networks(text: str) -> list[Network]:
     """Return the networks of a list separated by commas; `ValueError` names the first that is none."""
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
-
-
-class _FileSource(EnvSettingsSource):
-    """Reads `NAME_FILE` where `NAME` itself is not set."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        """Return the text of the file named by `NAME_FILE`, without the newline at its end."""
-        path = os.environ.get(f"{field_name.upper()}_FILE")
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
-            raise ConfigurationError(f"{field_name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:  # noqa: ARG002
-        """Files hold plain text; lists are split by the validators."""
-        return value
 
 
 class Settings(BaseSettings):
@@ -286,7 +265,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then files named by `NAME_FILE`."""
-        return init_settings, env_settings, dotenv_settings, _FileSource(settings_cls), file_secret_settings
+        return init_settings, env_settings, dotenv_settings, NameFiles(settings_cls), file_secret_settings
 
     @field_validator(
         "graphql_documents",

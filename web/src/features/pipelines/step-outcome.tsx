@@ -7,7 +7,10 @@ type Outcome = Preview["steps"][number];
 /** What a step did to the sample, in one line. */
 export function StepOutcome({ outcome, fresh }: { outcome: Outcome; fresh: boolean }) {
   return (
-    <p className={`text-sm text-muted tabular-nums ${fresh ? "" : "border-l-4 border-warn pl-3"}`} data-outcome={outcome.step}>
+    <p
+      className={`text-sm text-muted tabular-nums ${fresh ? "" : "border-l-4 border-warn pl-3"}`}
+      data-outcome={outcome.step}
+    >
       {changes(outcome).join(" · ")}
       {outcome.note && (
         <span className="block">
