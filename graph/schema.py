@@ -42,7 +42,7 @@ from graph.context import Info
 from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
-from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline
+from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline, load_pipeline_version
 from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
 from graph.subscriptions.resolvers import JobsSubscription
@@ -59,6 +59,7 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
     "Upload": load_upload,
     "Dataset": load_dataset,
     "Pipeline": load_pipeline,
+    "PipelineVersion": load_pipeline_version,
     "Job": load_job,
     "Schedule": load_schedule,
     "Webhook": load_webhook,

@@ -43,6 +43,12 @@ async def load_pipeline(info: Info, pipeline_id: UUID) -> Pipeline | None:
     return None if rows is None else Pipeline.of(rows)
 
 
+async def load_pipeline_version(info: Info, version_id: UUID) -> PipelineVersion | None:
+    """Return a version of a pipeline of the active workspace, for `node`."""
+    row = await pipeline_service(info).version_by_id(info.context.workspace_id, version_id)
+    return None if row is None else PipelineVersion.of(row)
+
+
 @strawberry.type
 class PipelinesQuery:
     """Reading, checking and trying pipelines."""

@@ -113,6 +113,11 @@ class PipelineService:
         async with self._db.tenant(workspace_id) as session:
             return await repository.page_with_latest(session, first, after)
 
+    async def version_by_id(self, workspace_id: UUID, version_id: UUID) -> PipelineVersion | None:
+        """Return a version by its id, None when the workspace has none of this id."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.version_by_id(session, version_id)
+
     async def version_page(
         self, workspace_id: UUID, pipeline_id: UUID, first: int, after: str | None
     ) -> Page[PipelineVersion]:
