@@ -95,10 +95,10 @@ def expressions() -> dict[str, str]:
         str(rule.get("record") or rule.get("alert")): str(rule["expr"]) for rule in (*rules("rules.yaml"), *ALERTS)
     }
     for board in BOARDS:
-        for _, row in board.rows:
+        for row_title, row in board.rows:
             for panel in row:
                 for number, (query, _) in enumerate(panel.queries):
-                    found[f"{board.title} / {panel.title} / {number}"] = query
+                    found[f"{board.title} / {row_title} / {panel.title} / {number}"] = query
     return found
 
 
