@@ -17,9 +17,10 @@ from graph.core.ids import uuid7
 
 _INSERT: Final = text(
     "INSERT INTO audit_log (id, workspace_id, actor_id, action, object_type, object_id, address, request_id, data) "
-    "VALUES (:id, :workspace, :actor, :action, :type, :object, :address, :request, CAST(:data AS jsonb)) "
-    "ON CONFLICT DO NOTHING"
+    "VALUES (:id, :workspace, :actor, :action, :type, :object, :address, :request, CAST(:data AS jsonb))"
 )
+# No arbiter is named: that would need the right to read the table, which workers' roles need not have.
+_INSERT_ONCE: Final = text(f"{_INSERT.text} ON CONFLICT DO NOTHING")
 
 
 async def record(
@@ -40,7 +41,7 @@ async def record(
     """
     context = structlog.contextvars.get_contextvars()
     added = await session.execute(
-        _INSERT,
+        _INSERT if row_id is None else _INSERT_ONCE,
         {
             "id": row_id or uuid7(),
             "workspace": workspace_id,

@@ -227,19 +227,34 @@ def test_a_client_that_does_not_read_stops_the_engine(
         info = client.get_flight_info(order(ENDLESS, input=orders), bearer(owner.token))
         reader = client.do_get(info.endpoints[0].ticket)
         assert reader.read_chunk().data.num_rows > 0
-        before = resident(location)
-        time.sleep(2)
         # 300 GB wait: what is held is some batches of the engine's and the messages on their way
-        assert resident(location) - before < 200 * MIB
+        before = resident(location)
+        worked, still = worked_for(location), 0
+        while still < 5:
+            time.sleep(0.2)
+            assert resident(location) - before < 200 * MIB
+            worked, last = worked_for(location), worked
+            still = still + 1 if worked - last <= 2 else 0
         assert reader.read_chunk().data.num_rows > 0
         reader.cancel()
 
 
 def resident(location: str) -> int:
     """Memory in bytes of the server that was started for this port."""
+    return int((process_of(location) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def worked_for(location: str) -> int:
+    """Hundredths of a second that it had of the processor."""
+    fields = (process_of(location) / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def process_of(location: str) -> Path:
+    """Where the system tells about the server that was started for this port."""
     mark = f"FLIGHT_PORT={location.rpartition(':')[2]}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0"):
-                return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                return process
     raise AssertionError(f"no server for {location}")

@@ -232,14 +232,18 @@ def test_certificates_are_read_again_when_their_files_change(server: Server, tic
     one, _ = make_identity("flight", issuer)
     write(one)
     settings = {f"{name}_FILE": str(file) for name, file in files.items()}
-    with another(server, tmp_path / "log", **settings) as port:
+    log = tmp_path / "log"
+    with another(server, log, **settings) as port:
         assert rows(port, authority) == 1000
         with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=authority.certificate) as kept:
             assert kept.do_get(ticket).read_all().num_rows == 1000
             two, _ = make_identity("flight", second[1])
             # a certificate without its key leaves the old ones in place
             files["FLIGHT_TLS_CERT"].write_bytes(two.certificate)
-            time.sleep(6)
+            deadline = time.monotonic() + PATIENCE
+            while "the old ones stay" not in log.read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
             assert rows(port, authority) == 1000
             files["FLIGHT_TLS_KEY"].write_bytes(two.key)
             assert eventually(port, second[0]) == 1000
