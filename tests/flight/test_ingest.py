@@ -33,7 +33,9 @@ def connection(stack: Stack, owner: Account) -> Iterator[flight_sql.Connection]:
         yield opened
 
 
-def ingest(connection: flight_sql.Connection, name: str, table: pa.Table, mode: str, **more: str) -> int:
+def ingest(
+    connection: flight_sql.Connection, name: str, table: pa.Table | pa.RecordBatch, mode: str, **more: str
+) -> int:
     """Send a table; returns the rows that the server counted."""
     with connection.cursor() as cursor:
         return int(cursor.adbc_ingest(name, table, mode=mode, **more))
@@ -218,5 +220,9 @@ def test_polars_write_database(connection: flight_sql.Connection) -> None:
 
 
 def test_no_rows_are_a_table_too(connection: flight_sql.Connection) -> None:
-    ingest(connection, "empty", pa.table({"a": pa.array([], pa.int32())}), "create")
+    none = {"a": pa.array([], pa.int32())}
+    ingest(connection, "empty", pa.record_batch(none), "create")
+    # of a table without batches the driver sends no columns either
+    with pytest.raises(flight_sql.Error, match="ended before its schema"):
+        ingest(connection, "nothing", pa.table(none), "create")
     assert rows(connection, 'SELECT count(*) FROM datasets."empty"') == [(0,)]
