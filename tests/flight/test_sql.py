@@ -186,8 +186,9 @@ def test_several_rows_of_parameters(stack: Stack, owner: Account, orders: str) -
         writer, reader = client.do_put(descriptor, parameters.schema, options)
         writer.write_table(parameters)
         writer.done_writing()
-        bound = fields(reader.read().to_pybytes())[1]
-        writer.close()
+        answer = reader.read()
+        writer.close()  # says why, if there was no answer
+        bound = fields(answer.to_pybytes())[1]
         descriptor = fl.FlightDescriptor.for_command(command("CommandPreparedStatementQuery", (1, bound)))
         info = client.get_flight_info(descriptor, options)
         table = client.do_get(info.endpoints[0].ticket, options).read_all()
