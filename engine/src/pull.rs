@@ -37,7 +37,6 @@ pub struct Pull {
 /// What became of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the report's names")]
 pub struct RowCounts {
     /// Rows read.
     pub rows_in: u64,
