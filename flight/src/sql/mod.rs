@@ -364,7 +364,7 @@ mod tests {
         let update = Command::CommandStatementUpdate(CommandStatementUpdate::default());
         let keys = Command::CommandGetPrimaryKeys(CommandGetPrimaryKeys::default());
         let unknown = Command::Unknown(Any { type_url: format!("{PREFIX}CommandNew"), value: Bytes::new() });
-        for (command, part) in [(update, "read-only"), (keys, "no keys"), (unknown, "CommandNew")] {
+        for (command, part) in [(update, "adbc_ingest"), (keys, "no keys"), (unknown, "CommandNew")] {
             let error = not_offered(&command);
             assert_eq!(error.code(), tonic::Code::Unimplemented);
             assert!(error.to_string().contains(part), "{error}");
