@@ -6,6 +6,7 @@ No Python runs while it serves: decoding, signing checks and gRPC are in the cra
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from graph.core.errors import ConfigurationError
@@ -28,6 +29,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "callsPerMinute": settings.flight_calls_per_minute,
             "maxStreams": settings.flight_max_streams,
             "maxStreamsPerWorkspace": settings.flight_max_streams_per_workspace,
+            "maxStreamsPerToken": settings.flight_max_streams_per_token,
             "maxMessageBytes": settings.flight_max_message_bytes,
             "maxPuts": settings.flight_max_puts,
         },
@@ -52,14 +54,21 @@ def configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _tls(settings: Settings) -> dict[str, str | None] | None:
+def _tls(settings: Settings) -> dict[str, Any] | None:
     certificate, key, client_ca = settings.flight_tls_cert, settings.flight_tls_key, settings.flight_tls_client_ca
     if certificate and key:
-        return {"certificate": certificate, "key": key.get_secret_value(), "clientCa": client_ca}
+        files = {"certificate": _file("CERT"), "key": _file("KEY"), "clientCa": _file("CLIENT_CA")}
+        return {"certificate": certificate, "key": key.get_secret_value(), "clientCa": client_ca, "files": files}
     if certificate or key or client_ca:
         # half of it must not end as plain gRPC
         raise ConfigurationError("TLS of Flight needs both FLIGHT_TLS_CERT and FLIGHT_TLS_KEY.")
     return None
+
+
+def _file(name: str) -> str | None:
+    """The file that a setting of TLS was read from: the server reads it again when it changes."""
+    variable = f"FLIGHT_TLS_{name}"
+    return None if os.environ.get(variable) else os.environ.get(f"{variable}_FILE") or None
 
 
 def serve(settings: Settings) -> None:

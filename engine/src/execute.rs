@@ -120,7 +120,7 @@ impl Job {
 
     /// Decides types over the whole inputs, after a value did not fit what a sample said. Columns that steps compute with
     /// keep their types: text would be compared and sorted otherwise. Of those, rows that do not fit are rejected.
-    async fn widen(&mut self) -> Result<()> {
+    pub(crate) async fn widen(&mut self) -> Result<()> {
         self.open_types = None;
         let computing = self
             .pipeline
@@ -146,7 +146,7 @@ impl Job {
 
     /// The attempts: if the memory does not suffice, again with less parallel work, smaller batches, plain texts instead
     /// of views, and joins that can spill.
-    fn settings(&self) -> Vec<Settings> {
+    pub(crate) fn settings(&self) -> Vec<Settings> {
         // Partitions mix the order of rows: only where a step makes its own order do several of them work.
         let partitions = if keeps_order(&self.pipeline.steps) { 1 } else { self.threads };
         let sort = self.pipeline.steps.iter().position(|step| matches!(step, Step::Sort(_)));
@@ -303,13 +303,7 @@ impl Job {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<Ran> {
-        let planning = async {
-            let sorted = own_sorts(frame.create_physical_plan().await?)?;
-            // Groups found by several threads come in another order each time; which rows a sample keeps depends on it.
-            let samples = self.pipeline.steps.iter().any(|step| matches!(step, Step::Sample(_)));
-            Ok(if samples { sorted } else { own_groups(sorted)? })
-        };
-        let physical = or_cancelled(cancel, planning).await?;
+        let physical = or_cancelled(cancel, self.physical(frame)).await?;
         let schema = physical.schema();
         progress.set_stage(Stage::Running);
         let batches = drive(&physical, context)?;
@@ -339,8 +333,16 @@ impl Job {
         Ok(Ran { written, schema, counted: counts.map(steps) })
     }
 
+    /// The plan as it is executed, with operators of our own.
+    pub(crate) async fn physical(&self, frame: DataFrame) -> Result<Arc<dyn ExecutionPlan>> {
+        let sorted = own_sorts(frame.create_physical_plan().await?)?;
+        // Groups found by several threads come in another order each time; which rows a sample keeps depends on it.
+        let samples = self.pipeline.steps.iter().any(|step| matches!(step, Step::Sample(_)));
+        Ok(if samples { sorted } else { own_groups(sorted)? })
+    }
+
     /// Proves that no row was lost: rows in = rows out + filtered + rejected, for pipelines that preserve rows.
-    fn balance(&self, progress: &Progress, plan: &dyn ExecutionPlan) -> Result<Counts> {
+    pub(crate) fn balance(&self, progress: &Progress, plan: &dyn ExecutionPlan) -> Result<Counts> {
         let snapshot = progress.snapshot();
         let files: u64 = self.inputs.iter().filter(|input| !input.is_text()).filter_map(|input| input.rows).sum();
         let rows_in = progress.booked() + files;
@@ -381,11 +383,11 @@ fn may_have_more(pipeline: &Pipeline, inputs: &[Input]) -> bool {
 }
 
 #[expect(clippy::struct_field_names, reason = "the report's names")]
-struct Counts {
-    rows_in: u64,
-    rows_out: u64,
-    rows_filtered: u64,
-    rows_rejected: u64,
+pub(crate) struct Counts {
+    pub(crate) rows_in: u64,
+    pub(crate) rows_out: u64,
+    pub(crate) rows_filtered: u64,
+    pub(crate) rows_rejected: u64,
 }
 
 impl Counts {

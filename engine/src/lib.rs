@@ -24,6 +24,7 @@ pub mod plan;
 mod preview;
 mod profile;
 pub mod progress;
+pub mod pull;
 pub mod report;
 pub mod request;
 mod rows;

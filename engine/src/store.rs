@@ -15,6 +15,7 @@ use futures::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::client::{HttpError, SpawnedReqwestConnector};
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore,
@@ -212,6 +213,12 @@ impl Stores {
         Self { options, buckets: Mutex::default(), local: Arc::new(LocalFileSystem::new()) }
     }
 
+    /// This store for one bucket, and nothing else: files of this machine neither.
+    pub fn of_bucket(name: &str, store: &Arc<dyn ObjectStore>) -> Self {
+        let buckets = Mutex::new(HashMap::from([(name.to_owned(), Arc::clone(store))]));
+        Self { options: None, buckets, local: Arc::new(InMemory::new()) }
+    }
+
     /// The location of `s3://bucket/key`, `file:///path` or a plain path.
     pub fn locate(&self, address: &str) -> Result<Location> {
         match Url::parse(address) {
@@ -241,14 +248,14 @@ impl Stores {
     fn locate_s3(&self, url: Url) -> Result<Location> {
         let bucket = url.host_str().ok_or_else(|| invalid(url.as_str(), "names no bucket"))?.to_owned();
         let path = Path::from_url_path(url.path()).map_err(|e| invalid(url.as_str(), &e.to_string()))?;
-        let options = self.options.as_ref().ok_or_else(|| {
-            invalid(url.as_str(), "is in S3, but the request carries no storage keys")
-                .hint("give `storage` with endpoint, accessKeyId and secretAccessKey")
-        })?;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match buckets.get(&bucket) {
             Some(store) => Arc::clone(store),
             None => {
+                let options = self.options.as_ref().ok_or_else(|| {
+                    invalid(url.as_str(), "is in S3, but the request carries no storage keys")
+                        .hint("give `storage` with endpoint, accessKeyId and secretAccessKey")
+                })?;
                 let store = build_s3(&bucket, options)?;
                 buckets.insert(bucket, Arc::clone(&store));
                 store

@@ -150,6 +150,15 @@ impl Catalog {
         if let Some(traceparent) = &caller.traceparent {
             request = request.header("traceparent", traceparent);
         }
+        self.answer(path, request).await
+    }
+
+    /// Ask as nobody: the body is its own credential.
+    pub(crate) async fn anonymous(&self, method: reqwest::Method, path: &str, json: &Value) -> Result<Answer> {
+        self.answer(path, self.http.request(method, format!("{}{path}", self.url)).json(json)).await
+    }
+
+    async fn answer(&self, path: &str, request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status().as_u16();
         let body: Value = response.json().await.unwrap_or(Value::Null);
@@ -165,6 +174,7 @@ impl Catalog {
             409 => Err(match body["code"].as_str() {
                 Some("NAME_TAKEN") => Error::AlreadyExists(said("There is a data set of this name already.")),
                 Some("QUOTA_EXCEEDED") => Error::Busy(said("The workspace is full.")),
+                Some("INVALID_PIPELINE") => Error::InvalidArgument(said("The pipeline cannot run.")),
                 _ => Error::NotReady(said("The table is not there yet: the job has not finished.")),
             }),
             429 => Err(Error::Busy(said("Too many requests. Wait a little and try again."))),

@@ -1,5 +1,6 @@
 //! Settings of the server, as JSON from `flight/__init__.py` (which reads the environment).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,11 +52,29 @@ pub struct TlsConfig {
     pub key: String,
     /// Certificates of those who sign clients' certificates: with them, a client without one is refused.
     pub client_ca: Option<String>,
+    /// The files that they came from, which are read again when they change.
+    #[serde(default)]
+    pub files: TlsFiles,
+}
+
+/// Files that certificates and the key came from; absent for what the environment itself held.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The server's certificates.
+    pub certificate: Option<PathBuf>,
+    /// The private key.
+    pub key: Option<PathBuf>,
+    /// Those who sign clients' certificates.
+    pub client_ca: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TlsConfig").field("mutual", &self.client_ca.is_some()).finish_non_exhaustive()
+        f.debug_struct("TlsConfig")
+            .field("mutual", &self.client_ca.is_some())
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,10 +135,14 @@ pub struct Limits {
     pub prefetch_bytes: usize,
     /// Stored bytes that all streams hold together: with many streams each gets less, and reads smaller ranges.
     pub prefetch_total_bytes: usize,
+    /// Bytes of one batch of each stream together: with many streams each makes smaller batches.
+    pub batch_total_bytes: usize,
     /// Streams at once; further ones are refused with `RESOURCE_EXHAUSTED`.
     pub max_streams: usize,
     /// Streams at once for tables of one workspace.
     pub max_streams_per_workspace: usize,
+    /// Streams at once that are asked for with one token.
+    pub max_streams_per_token: usize,
     /// Calls a minute with one token; 0 for any number.
     pub calls_per_minute: u32,
     /// Tables that are taken in at once (`DoPut`).
@@ -148,9 +171,11 @@ impl Default for Limits {
             batch_bytes: 2 * MIB,
             max_message_bytes: 16 * MIB,
             prefetch_bytes: 64 * MIB,
-            prefetch_total_bytes: 256 * MIB,
+            prefetch_total_bytes: 128 * MIB,
+            batch_total_bytes: 32 * MIB,
             max_streams: 256,
             max_streams_per_workspace: 128,
+            max_streams_per_token: 64,
             calls_per_minute: 1200,
             max_puts: 4,
             put_memory_bytes: 256 * MIB as u64,

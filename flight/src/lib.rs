@@ -5,11 +5,14 @@
 
 mod actions;
 mod auth;
+mod call;
 mod catalog;
 pub mod config;
+mod cork;
 pub mod error;
 pub mod logging;
 mod poll;
+mod pull;
 mod put;
 mod schema;
 mod service;
@@ -24,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::StreamExt as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -63,14 +67,16 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let verifier = Arc::new(ticket::Verifier::new(&config.jwks, limits.max_ticket_bytes)?);
     let catalog = catalog::Catalog::new(&config.api_url, limits.api_timeout())?;
     let streams = stream::Streams::open_storage(&config.storage, limits.clone())?;
-    let puts = put::Puts::new(&config.storage, catalog.clone(), limits.clone(), encoding)?;
+    let puts = put::Puts::new(&config.storage, catalog.clone(), Arc::clone(&verifier), streams.clone(), encoding)?;
     let sql = sql::Sql::start(Arc::clone(&verifier), catalog.clone(), streams.clone(), limits, &config.sql)?;
-    let service = service::Flight::new(verifier, catalog, streams, puts, sql, limits.clone());
+    let (signed, threads) = (Arc::clone(&verifier), sql.runner());
+    let pulls = pull::Pulls::new(catalog.clone(), signed, &streams, threads, &config.sql, limits.batch_bytes);
+    let service = service::Flight::new(verifier, catalog, streams, puts, sql, pulls);
     let service = FlightServiceServer::new(service)
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
     let service = InterceptedService::new(service, throttle::Throttle::new(limits.calls_per_minute));
-    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let acceptor = config.tls.as_ref().map(tls::watched).transpose()?;
     let secure = acceptor.is_some();
 
     let wanted = (config.host.as_str(), config.port);
@@ -97,7 +103,8 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
             tls::connections(
                 TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_mins(1))),
                 acceptor,
-            ),
+            )
+            .map(|accepted| accepted.map(cork::Corked::new)),
             async move {
                 let _ = stopping.await;
             },

@@ -67,14 +67,7 @@ impl Flight {
         loop {
             let progress = self.catalog.progress(caller, kind, id).await?;
             if progress.done {
-                let info = self.info(caller, kind, id, None).await?;
-                let expiration_time = info.endpoint.first().and_then(|endpoint| endpoint.expiration_time);
-                return Ok(PollInfo {
-                    info: Some(info),
-                    flight_descriptor: None,
-                    progress: Some(1.0),
-                    expiration_time,
-                });
+                return Ok(ready(self.info(caller, kind, id, None).await?));
             }
             if seen != Some(progress.sequence) || Instant::now() >= until {
                 return Ok(running(plain, &progress));
@@ -82,6 +75,12 @@ impl Flight {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// There is nothing to wait for.
+pub(crate) fn ready(info: FlightInfo) -> PollInfo {
+    let expiration_time = info.endpoint.first().and_then(|endpoint| endpoint.expiration_time);
+    PollInfo { info: Some(info), flight_descriptor: None, progress: Some(1.0), expiration_time }
 }
 
 /// Nothing to pull yet: no endpoints, totals unknown, and where to go on.

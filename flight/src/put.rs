@@ -1,4 +1,4 @@
-//! `DoPut` to `["datasets", name]`: a client's table becomes a data set, as Parquet in object storage.
+//! `DoPut` to `["datasets", name]`, and rows of Flight SQL: a client's table becomes a data set, as Parquet in object storage.
 //!
 //! Batches go through the engine's encoder into a multipart upload, which takes the next one only when there is room:
 //! a client faster than the storage waits. Nothing shows before all is stored and the API has made the data set; a
@@ -6,12 +6,14 @@
 //!
 //! Encoding runs on a runtime of its own, so that it starves no stream.
 
-use std::collections::HashSet;
+mod append;
+mod check;
+mod writer;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, Schema};
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -19,13 +21,10 @@ use arrow_flight::{FlightData, FlightDescriptor, PutResult};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
-use karyaksham_engine::sink::{ParallelEncoder, Resources, Target, Upload};
+use karyaksham_engine::sink::{Target, Upload};
 use karyaksham_engine::store::Location;
-use karyaksham_engine::{EngineError, ErrorClass};
-use karyaksham_spec::Output;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parquet::arrow::ArrowSchemaConverter;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -34,11 +33,18 @@ use tokio::sync::{Semaphore, oneshot};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status, Streaming};
 
+use crate::call::Call;
 use crate::catalog::{Answer, Caller, Catalog, parse, path_of};
 use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
-use crate::service::{Call, caller};
-use crate::ticket::Kind;
+use crate::schema::to_schema;
+use crate::service::caller;
+use crate::stream::Streams;
+use crate::ticket::{Kind, Verifier};
+
+use append::Before;
+use check::check;
+use writer::{Writer, cannot_store};
 
 /// Rows of one message at most: a column of nulls has no bytes that would bound them.
 const MOST_ROWS: usize = 1 << 26;
@@ -51,9 +57,43 @@ pub type PutStream = BoxStream<'static, std::result::Result<PutResult, Status>>;
 /// What a client sends.
 pub type Messages = BoxStream<'static, std::result::Result<FlightData, FlightError>>;
 
+/// What to do when the workspace has a data set of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exists {
+    /// Refuse the rows.
+    Fail,
+    /// A data set of its rows and the new ones takes its place.
+    Append,
+    /// A data set of the new rows takes its place.
+    Replace,
+}
+
+/// The same, and whether there may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// Whether a data set is made where there is none of the name.
+    pub create: bool,
+    /// What happens to one that is there.
+    pub exists: Exists,
+}
+
+/// A table that a client sends, and where it goes.
+pub struct Put {
+    /// Who sends.
+    pub caller: Caller,
+    /// The workspace's id; the caller's own if absent.
+    pub workspace: Option<String>,
+    /// The data set's name.
+    pub name: String,
+    /// What to do with one of this name.
+    pub wish: Wish,
+}
+
 /// Takes tables in. Cloning shares everything.
 #[derive(Clone)]
 pub struct Puts {
+    verifier: Arc<Verifier>,
+    streams: Streams,
     store: Arc<dyn ObjectStore>,
     bucket: url::Url,
     catalog: Catalog,
@@ -72,6 +112,10 @@ pub struct Place {
     pub name: String,
     key: String,
     max_bytes: u64,
+    /// The data set in whose place it comes.
+    replaces: Option<String>,
+    /// A ticket of that one, whose rows come first.
+    before: Option<String>,
 }
 
 /// A data set that was made.
@@ -89,11 +133,19 @@ pub struct Stored {
 
 impl Puts {
     /// Writes to this bucket; encodes on the runtime `encoding`. Must be called on the runtime that serves.
-    pub fn new(storage: &StorageConfig, catalog: Catalog, limits: Limits, encoding: Handle) -> Result<Self> {
+    pub fn new(
+        storage: &StorageConfig,
+        catalog: Catalog,
+        verifier: Arc<Verifier>,
+        streams: Streams,
+        encoding: Handle,
+    ) -> Result<Self> {
+        let limits = streams.limits().clone();
         let bucket = url::Url::parse(&format!("s3://{}/", storage.bucket))
             .map_err(|error| Error::Config(format!("S3_BUCKET '{}' is no bucket name: {error}.", storage.bucket)))?;
         let slots = Arc::new(Semaphore::new(limits.max_puts));
-        Ok(Self { store: storage.open_for_writing(Handle::current())?, bucket, catalog, encoding, slots, limits })
+        let store = storage.open_for_writing(Handle::current())?;
+        Ok(Self { verifier, streams, store, bucket, catalog, encoding, slots, limits })
     }
 
     /// The first message of a client.
@@ -119,6 +171,23 @@ impl Puts {
             Err(error) => return call.end(Err(error)),
         };
         call.table = format!("datasets/{name}");
+        let put = Put { caller, workspace: None, name, wish: Wish { create: true, exists: Exists::Fail } };
+        Ok(self.begun(put, first, messages, call, |stored| {
+            let said = json!({"dataset": stored.id, "path": ["datasets", stored.id], "name": stored.name,
+                "rows": stored.rows, "sizeBytes": stored.size_bytes});
+            PutResult { app_metadata: Bytes::from(said.to_string()) }
+        }))
+    }
+
+    /// Take the messages of a put that has begun with this one; `said` is the answer when all is stored.
+    pub fn begun(
+        &self,
+        put: Put,
+        first: FlightData,
+        messages: Streaming<FlightData>,
+        call: Call,
+        said: fn(&Stored) -> PutResult,
+    ) -> PutStream {
         // Some clients send the descriptor alone.
         let first = (!first.data_header.is_empty()).then_some(Ok(first));
         let messages = stream::iter(first).chain(paced(messages, self.idle())).boxed();
@@ -126,29 +195,31 @@ impl Puts {
         let this = self.clone();
         // A task of its own: also when the client leaves, what was begun is aborted.
         self.encoding.spawn(async move {
-            let result = this.store(&caller, &name, messages).await;
+            let result = this.store(&put, messages).await;
             let answer = call.end(result);
             // A client that has left does not hear it.
             let _ = tell.send(answer);
         });
         let answer = async move {
             let stored = told.await.unwrap_or_else(|_| Err(Error::Internal("The server stops.".into()).into()))?;
-            let said = json!({"dataset": stored.id, "path": ["datasets", stored.id], "name": stored.name,
-                "rows": stored.rows, "sizeBytes": stored.size_bytes});
-            Ok::<_, Status>(PutResult { app_metadata: Bytes::from(said.to_string()) })
+            Ok::<_, Status>(said(&stored))
         };
-        Ok(stream::once(answer).boxed())
+        stream::once(answer).boxed()
     }
 
-    /// Store the table that these messages carry as the data set `name`, and wait until it can be read.
-    pub async fn store(&self, caller: &Caller, name: &str, messages: Messages) -> Result<Stored> {
+    /// Store the table that these messages carry as a data set, and wait until it can be read.
+    async fn store(&self, put: &Put, messages: Messages) -> Result<Stored> {
         let _slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             Error::Busy(format!("The server already takes {} tables in. Try again in a moment.", self.limits.max_puts))
         })?;
-        let place = self.begin(caller, name).await?;
+        let place = self.begin(put).await?;
+        let before = match &place.before {
+            Some(ticket) => Some(Before::open(self, ticket).await?),
+            None => None,
+        };
         let location = self.location(&place)?;
         let mut upload = Target { location: location.clone(), overwrite: true }.create().map_err(cannot_store)?;
-        let filled = AssertUnwindSafe(self.fill(messages, &mut upload, place.max_bytes)).catch_unwind().await;
+        let filled = AssertUnwindSafe(self.fill(messages, before, &mut upload, place.max_bytes)).catch_unwind().await;
         let rows = match filled.unwrap_or_else(|_| Err(Error::InvalidArgument(DAMAGED.into()))) {
             Ok(rows) => rows,
             Err(error) => {
@@ -157,7 +228,7 @@ impl Puts {
             }
         };
         let size_bytes = upload.publish().await.map_err(cannot_store)?;
-        if let Err(error) = self.commit(caller, &place, size_bytes).await {
+        if let Err(error) = self.commit(put, &place, size_bytes).await {
             // What the API refused has no row; whether an answer was lost, nobody knows: the sweep will.
             if !matches!(error, Error::Unavailable(_) | Error::Internal(_))
                 && let Err(error) = location.store.delete(&location.path).await
@@ -166,8 +237,12 @@ impl Puts {
             }
             return Err(error);
         }
-        self.wait_ready(caller, &place.id).await?;
+        self.wait_ready(put, &place.id).await?;
         Ok(Stored { id: place.id, name: place.name, rows, size_bytes })
+    }
+
+    fn api(&self, put: &Put) -> Catalog {
+        self.catalog.of_workspace(put.workspace.as_deref())
     }
 
     fn location(&self, place: &Place) -> Result<Location> {
@@ -183,24 +258,37 @@ impl Puts {
         Ok(Location { store: Arc::clone(&self.store), path, url, file: None, version: None })
     }
 
-    /// Encode and upload all batches; returns the rows.
-    async fn fill(&self, messages: Messages, upload: &mut Upload, most_bytes: u64) -> Result<u64> {
+    /// Encode and upload all batches, behind those of `before`; returns the rows that the client sent.
+    async fn fill(
+        &self,
+        messages: Messages,
+        mut before: Option<Before>,
+        upload: &mut Upload,
+        most_bytes: u64,
+    ) -> Result<u64> {
         let mut decoder = FlightDataDecoder::new(messages);
-        let mut encoder: Option<ParallelEncoder> = None;
-        let (mut out, mut rows, mut written) = (Vec::new(), 0, 0);
+        let mut writer: Option<Writer> = None;
+        let mut rows = 0;
         while let Some(decoded) = decoder.next().await {
             match decoded.map_err(broken)?.payload {
                 DecodedPayload::None => {}
                 DecodedPayload::Schema(schema) => {
-                    if encoder.is_some() {
+                    if writer.is_some() {
                         return Err(Error::InvalidArgument("The stream has two schemas: send one table only.".into()));
                     }
                     check(&schema)?;
-                    let resources = Resources { memory_limit: Some(self.limits.put_memory_bytes) };
-                    encoder = Some(ParallelEncoder::new(&Output::default(), &schema, resources).map_err(cannot_hold)?);
+                    let (target, order) = match &before {
+                        Some(before) => append::target(&before.schema, &schema)?,
+                        None => (schema, None),
+                    };
+                    let mut begun = Writer::new(target, order, self.limits.put_memory_bytes, most_bytes)?;
+                    if let Some(before) = before.take() {
+                        before.copy(&mut begun, upload).await?;
+                    }
+                    writer = Some(begun);
                 }
                 DecodedPayload::RecordBatch(batch) => {
-                    let encoder = encoder.as_mut().ok_or_else(no_schema)?;
+                    let writer = writer.as_mut().ok_or_else(no_schema)?;
                     if batch.num_rows() > MOST_ROWS {
                         return Err(Error::InvalidArgument(format!(
                             "A batch has {} rows: send at most {MOST_ROWS} in one.",
@@ -208,37 +296,40 @@ impl Puts {
                         )));
                     }
                     rows += batch.num_rows() as u64;
-                    if batch.num_rows() > 0 {
-                        encoder.write(batch, &mut out).await.map_err(cannot_hold)?;
-                    }
+                    let batch = match &writer.order {
+                        Some(order) => to_schema(&batch.project(order)?, &writer.target)?,
+                        None => batch,
+                    };
+                    writer.write(batch, upload).await?;
                 }
             }
-            written += out.len() as u64;
-            fits(written, most_bytes)?;
-            upload.write(&mut out).await.map_err(cannot_store)?;
         }
-        let mut encoder = encoder.ok_or_else(no_schema)?;
-        encoder.finish(&mut out).await.map_err(cannot_hold)?;
-        fits(written + out.len() as u64, most_bytes)?;
-        upload.write(&mut out).await.map_err(cannot_store)?;
-        upload.finish().await.map_err(cannot_store)?;
+        writer.ok_or_else(no_schema)?.finish(upload).await?;
         Ok(rows)
     }
 
-    async fn begin(&self, caller: &Caller, name: &str) -> Result<Place> {
-        let body = json!({"name": name});
-        match self.catalog.call(caller, Method::POST, "/internal/flight/datasets", Some(&body)).await? {
+    async fn begin(&self, put: &Put) -> Result<Place> {
+        let exists = match put.wish.exists {
+            Exists::Fail => "fail",
+            Exists::Append => "append",
+            Exists::Replace => "replace",
+        };
+        let body = json!({"name": put.name, "ifExists": exists, "create": put.wish.create});
+        match self.api(put).call(&put.caller, Method::POST, "/internal/flight/datasets", Some(&body)).await? {
             Answer::Found(value) => parse(value),
-            Answer::Missing => Err(Error::Internal("The API takes no tables: it is of another version.".into())),
+            Answer::Missing => Err(Error::NotFound(format!(
+                "There is no data set named '{}' to add rows to, or no such workspace of yours. Create it first.",
+                put.name.chars().take(80).collect::<String>()
+            ))),
         }
     }
 
-    async fn commit(&self, caller: &Caller, place: &Place, size_bytes: u64) -> Result<()> {
+    async fn commit(&self, put: &Put, place: &Place, size_bytes: u64) -> Result<()> {
         let path = path_of(Kind::Dataset, &place.id, "")?;
-        let body = json!({"name": place.name, "sizeBytes": size_bytes});
+        let body = json!({"name": place.name, "sizeBytes": size_bytes, "replaces": place.replaces});
         let mut attempt = 1;
         loop {
-            match self.catalog.call(caller, Method::PUT, &path, Some(&body)).await {
+            match self.api(put).call(&put.caller, Method::PUT, &path, Some(&body)).await {
                 Ok(Answer::Found(_)) => return Ok(()),
                 Ok(Answer::Missing) => {
                     return Err(Error::Internal("The API takes no tables: it is of another version.".into()));
@@ -253,11 +344,11 @@ impl Puts {
     }
 
     /// Wait until the data set is inspected, for a time; its inspection goes on without us.
-    async fn wait_ready(&self, caller: &Caller, id: &str) -> Result<()> {
+    async fn wait_ready(&self, put: &Put, id: &str) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(self.limits.put_ready_seconds);
         let mut pause = Duration::from_millis(50);
         while Instant::now() < until {
-            match self.catalog.progress(caller, Kind::Dataset, id).await {
+            match self.api(put).progress(&put.caller, Kind::Dataset, id).await {
                 Ok(progress) if progress.done => return Ok(()),
                 Ok(_) | Err(Error::Unavailable(_) | Error::Busy(_)) => {}
                 Err(error) => return Err(error),
@@ -337,115 +428,9 @@ fn broken(error: FlightError) -> Error {
     }
 }
 
-/// An error of the encoder: of the data, unless something of the server is short or broken.
-fn cannot_hold(error: EngineError) -> Error {
-    match error.code().class() {
-        ErrorClass::Input | ErrorClass::Spec => {
-            let said = error.details().message.trim_start_matches("the Parquet data cannot be read: ");
-            Error::InvalidArgument(format!("The table cannot be written as Parquet: {said}"))
-        }
-        _ => error.into(),
-    }
-}
-
-/// An error of the storage.
-fn cannot_store(error: EngineError) -> Error {
-    match error.code().class() {
-        ErrorClass::Storage | ErrorClass::Input => {
-            log::warn!("object storage: {error}");
-            Error::Unavailable("The object storage did not take the table. Try again.".into())
-        }
-        _ => error.into(),
-    }
-}
-
-fn fits(bytes: u64, most: u64) -> Result<()> {
-    if bytes <= most {
-        return Ok(());
-    }
-    Err(Error::Busy(format!(
-        "The table takes more than the {most} bytes that the workspace may still store. Delete data sets or jobs, or send \
-         fewer rows."
-    )))
-}
-
-/// Refuse, by column, what cannot be a data set.
-fn check(schema: &Schema) -> Result<()> {
-    if schema.fields().is_empty() {
-        return Err(Error::InvalidArgument("The table has no columns: send at least one.".into()));
-    }
-    let mut names = HashSet::new();
-    for field in schema.fields() {
-        if !names.insert(field.name()) {
-            return Err(Error::InvalidArgument(format!(
-                "Two columns are named '{}': give each a name of its own.",
-                field.name()
-            )));
-        }
-        if let Some(kind) = unknown_to_parquet(field) {
-            return Err(Error::InvalidArgument(format!(
-                "The column '{}' has the type {kind}, which Parquet cannot hold: cast it before you send it.",
-                field.name()
-            )));
-        }
-        let alone = Schema::new(vec![Arc::clone(field)]);
-        ArrowSchemaConverter::new().convert(&alone).map_err(|error| {
-            Error::InvalidArgument(format!(
-                "The column '{}' has the type {}, which Parquet cannot hold ({error}): cast it before you send it.",
-                field.name(),
-                field.data_type()
-            ))
-        })?;
-    }
-    Ok(())
-}
-
-/// A type in this column that Parquet has no counterpart of.
-fn unknown_to_parquet(field: &Field) -> Option<DataType> {
-    match field.data_type() {
-        kind @ (DataType::Union(..)
-        | DataType::RunEndEncoded(..)
-        | DataType::ListView(_)
-        | DataType::LargeListView(_)
-        | DataType::Interval(IntervalUnit::MonthDayNano)) => Some(kind.clone()),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => unknown_to_parquet(item),
-        kind @ DataType::Struct(fields) if fields.is_empty() => Some(kind.clone()),
-        DataType::Struct(fields) => fields.iter().find_map(|field| unknown_to_parquet(field)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(fields: Vec<Field>) -> String {
-        check(&Schema::new(fields)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_parquet_cannot_hold_is_refused_by_column() {
-        let run_ends = Arc::new(Field::new("run_ends", DataType::Int32, false));
-        let values = Arc::new(Field::new("values", DataType::Utf8, true));
-        let encoded = DataType::RunEndEncoded(run_ends, values);
-        let inside = DataType::List(Arc::new(Field::new("item", encoded.clone(), true)));
-        for kind in [
-            encoded,
-            inside,
-            DataType::Interval(IntervalUnit::MonthDayNano),
-            DataType::Struct(arrow::datatypes::Fields::empty()),
-        ] {
-            let said = refused(vec![Field::new("good", DataType::Int64, true), Field::new("odd", kind, true)]);
-            assert!(said.contains("'odd'") && said.contains("Parquet cannot hold"), "{said}");
-        }
-        assert!(refused(vec![]).contains("no columns"));
-        let twice = || Field::new("a", DataType::Int64, true);
-        assert!(refused(vec![twice(), twice()]).contains("Two columns are named 'a'"));
-        assert!(check(&Schema::new(vec![Field::new("n", DataType::Null, true)])).is_ok());
-    }
 
     #[test]
     fn only_the_path_of_a_data_set_is_a_place() {

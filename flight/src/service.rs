@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::flight_service_server::FlightService;
@@ -23,15 +23,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::actions;
 use crate::auth::{self, Basic, Handshake};
+use crate::call::{Call, text_of};
 use crate::catalog::{Caller, Catalog, Listed, Page};
 use crate::config::Limits;
 use crate::error::{Error, Result};
-use crate::logging;
+use crate::poll::ready;
+use crate::pull::{self, Pulls};
 use crate::put::{PutStream, Puts};
 use crate::sql::{self, Sql};
 use crate::stream::{Messages, Streams, schema_bytes};
 use crate::throttle::{Share, Shares};
-use crate::ticket::{Kind, Verifier};
+use crate::ticket::{Kind, Opened, Verifier};
 
 /// Tables of a list whose footers are read at once.
 const LIST_AHEAD: usize = 4;
@@ -46,7 +48,9 @@ pub struct Flight {
     pub(crate) puts: Puts,
     slots: Arc<Semaphore>,
     shares: Shares,
+    tokens: Shares,
     sql: Sql,
+    pulls: Pulls,
 }
 
 impl Flight {
@@ -57,11 +61,13 @@ impl Flight {
         streams: Streams,
         puts: Puts,
         sql: Sql,
-        limits: Limits,
+        pulls: Pulls,
     ) -> Self {
+        let limits = streams.limits().clone();
         let slots = Arc::new(Semaphore::new(limits.max_streams));
-        let shares = Shares::new(limits.max_streams_per_workspace);
-        Self { verifier, catalog, streams, limits, puts, slots, shares, sql }
+        let shares = Shares::new("of this workspace", limits.max_streams_per_workspace);
+        let tokens = Shares::new("for this token", limits.max_streams_per_token);
+        Self { verifier, catalog, streams, limits, puts, slots, shares, tokens, sql, pulls }
     }
 
     /// A table's schema, totals and endpoints.
@@ -93,22 +99,40 @@ impl Flight {
         })
     }
 
-    async fn read(&self, ticket: &[u8], call: &mut Call) -> Result<DoGetStream> {
-        let ticket = self.verifier.verify(ticket, SystemTime::now())?;
-        call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
-        call.workspace.clone_from(&ticket.claims.workspace);
-        let share = self.shares.take(&ticket.claims.workspace)?;
-        let slot = self.slot()?;
-        let messages = self.streams.open(&ticket).await?;
-        Ok(DoGetStream { messages, _slot: slot, _share: Some(share), sent: 0, call: None })
+    async fn read(&self, ticket: &[u8], metadata: &MetadataMap, call: &mut Call) -> Result<DoGetStream> {
+        let opened = self.verifier.verify_any(ticket, SystemTime::now())?;
+        let workspace = match &opened {
+            Opened::Table(ticket) => {
+                call.table = format!("{}/{}", ticket.claims.kind.plural(), ticket.claims.id);
+                &ticket.claims.workspace
+            }
+            Opened::Pull(claims) => {
+                call.table = format!("pull/{}", claims.id);
+                &claims.workspace
+            }
+        };
+        call.workspace.clone_from(workspace);
+        let held = self.hold(metadata, Some(workspace.as_str()))?;
+        let messages = match opened {
+            Opened::Table(ticket) => self.streams.open(&ticket).await?,
+            Opened::Pull(claims) => self.pulls.get(claims, ticket).await?,
+        };
+        Ok(DoGetStream { messages, _held: held, sent: 0, call: None })
     }
 
-    /// The same for a ticket of Flight SQL.
+    /// The same for a ticket of Flight SQL, whose statements have bounds of their own.
     async fn read_sql(&self, command: Result<Command>, metadata: &MetadataMap, call: &mut Call) -> Result<DoGetStream> {
         let command = call.names(command)?;
-        let slot = self.slot()?;
+        let held = self.hold(metadata, None)?;
         let messages = self.sql.get(metadata, command).await?;
-        Ok(DoGetStream { messages, _slot: slot, _share: None, sent: 0, call: None })
+        Ok(DoGetStream { messages, _held: held, sent: 0, call: None })
+    }
+
+    /// A place for one more stream: of the server's, of the token's if there is one, and of the workspace's.
+    fn hold(&self, metadata: &MetadataMap, workspace: Option<&str>) -> Result<Held> {
+        let workspace = workspace.map(|workspace| self.shares.take(workspace)).transpose()?;
+        let token = auth::bearer(metadata).ok().map(|token| self.tokens.take(&token)).transpose()?;
+        Ok(Held { _slot: self.slot()?, _workspace: workspace, _token: token })
     }
 
     fn slot(&self) -> Result<OwnedSemaphorePermit> {
@@ -148,10 +172,6 @@ pub(crate) fn number(value: Option<u64>) -> i64 {
     value.and_then(|value| i64::try_from(value).ok()).unwrap_or(-1)
 }
 
-fn text_of(metadata: &MetadataMap, name: &str) -> Option<String> {
-    metadata.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-}
-
 /// Who calls.
 pub(crate) fn caller(metadata: &MetadataMap) -> Result<Caller> {
     Ok(Caller { token: auth::bearer(metadata)?, traceparent: text_of(metadata, "traceparent") })
@@ -168,7 +188,8 @@ pub(crate) fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
             Err(Error::InvalidArgument(format!("The descriptor's path has {} parts: use {wanted}.", path.len())))
         }
         (DescriptorType::Cmd, _) => Err(Error::Unimplemented(format!(
-            "This command is not offered by this version: use Flight SQL, or {wanted}."
+            "This command is not offered by this version: use Flight SQL, a JSON object with `spec` and `inputs`, or \
+             {wanted}."
         ))),
         (DescriptorType::Unknown, _) => {
             Err(Error::InvalidArgument(format!("The descriptor has no type: use {wanted}.")))
@@ -176,63 +197,17 @@ pub(crate) fn table_of(descriptor: &FlightDescriptor) -> Result<(Kind, &str)> {
     }
 }
 
-/// One call, for the log: who reads and sends what is audited here.
-pub(crate) struct Call {
-    method: &'static str,
-    pub(crate) table: String,
-    workspace: String,
-    peer: Option<String>,
-    trace_id: serde_json::Value,
-    request_id: Option<String>,
-    started: Instant,
-}
-
-impl Call {
-    pub(crate) fn new<T>(method: &'static str, request: &Request<T>) -> Self {
-        let metadata = request.metadata();
-        let traceparent = text_of(metadata, "traceparent");
-        Self {
-            method,
-            table: String::new(),
-            workspace: String::new(),
-            peer: request.remote_addr().map(|address| address.ip().to_string()),
-            trace_id: logging::trace_id(traceparent.as_deref()),
-            request_id: text_of(metadata, "x-request-id"),
-            started: Instant::now(),
-        }
-    }
-
-    /// The command of Flight SQL that it carries, noted.
-    fn names(&mut self, command: Result<Command>) -> Result<Command> {
-        command.inspect(|command| command.type_url().rsplit('.').next().unwrap_or_default().clone_into(&mut self.table))
-    }
-
-    /// Log the end of the call, and turn its error into a status.
-    pub(crate) fn end<T>(self, result: Result<T>) -> std::result::Result<T, Status> {
-        self.log(result.as_ref().err(), None);
-        result.map_err(Status::from)
-    }
-
-    fn log(&self, error: Option<&Error>, sent: Option<u64>) {
-        let level = match error {
-            None => log::Level::Info,
-            Some(Error::Internal(_) | Error::Corrupt(_) | Error::Unavailable(_)) => log::Level::Error,
-            Some(_) => log::Level::Warn,
-        };
-        let workspace = (!self.workspace.is_empty()).then_some(&self.workspace);
-        let fields = json!({"method": self.method, "table": self.table, "workspace_id": workspace, "peer": self.peer, "request_id": self.request_id, "trace_id": self.trace_id,
-            "seconds": self.started.elapsed().as_secs_f64(), "sent_bytes": sent,
-            "code": error.map(|error| format!("{:?}", error.code())), "error": error.map(ToString::to_string)});
-        logging::event(level, "flight_call", &fields);
-    }
+/// The places that a stream takes.
+struct Held {
+    _slot: OwnedSemaphorePermit,
+    _workspace: Option<Share>,
+    _token: Option<Share>,
 }
 
 /// A running `DoGet`; holds its slot until the client has all or has left.
 pub struct DoGetStream {
     messages: Messages,
-    _slot: OwnedSemaphorePermit,
-    /// Of the workspace's streams; statements of SQL have bounds of their own.
-    _share: Option<Share>,
+    _held: Held,
     sent: u64,
     call: Option<Call>,
 }
@@ -343,6 +318,11 @@ impl FlightService for Flight {
             if let Some(command) = sql::command(&request.get_ref().cmd) {
                 return self.sql.info(request.metadata(), request.get_ref(), call.names(command)?).await;
             }
+            if let Some(command) = pull::command(request.get_ref()) {
+                call.table = "pull".into();
+                let (caller, metadata) = (caller(request.metadata())?, request.metadata());
+                return self.pulls.info(&caller, metadata, request.get_ref(), command).await;
+            }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
             self.info(&caller(request.metadata())?, kind, id, None).await
@@ -357,7 +337,15 @@ impl FlightService for Flight {
     ) -> std::result::Result<Response<PollInfo>, Status> {
         let mut call = Call::new("PollFlightInfo", &request);
         call.table = request.get_ref().path.join("/");
-        let result = async { self.poll(&caller(request.metadata())?, request.get_ref()).await }.await;
+        let result = async {
+            let caller = caller(request.metadata())?;
+            if let Some(command) = pull::command(request.get_ref()) {
+                let info = self.pulls.info(&caller, request.metadata(), request.get_ref(), command).await?;
+                return Ok(ready(info));
+            }
+            self.poll(&caller, request.get_ref()).await
+        }
+        .await;
         call.end(result.map(Response::new))
     }
 
@@ -369,6 +357,12 @@ impl FlightService for Flight {
         let result = async {
             if let Some(command) = sql::command(&request.get_ref().cmd) {
                 return self.sql.schema(request.metadata(), request.get_ref(), call.names(command)?).await;
+            }
+            if let Some(command) = pull::command(request.get_ref()) {
+                call.table = "pull".into();
+                let (caller, metadata) = (caller(request.metadata())?, request.metadata());
+                let info = self.pulls.info(&caller, metadata, request.get_ref(), command).await?;
+                return Ok(SchemaResult { schema: info.schema });
             }
             let (kind, id) = table_of(request.get_ref())?;
             call.table = format!("{}/{id}", kind.plural());
@@ -384,7 +378,7 @@ impl FlightService for Flight {
         let ticket = &request.get_ref().ticket;
         let read = match sql::command(ticket) {
             Some(command) => self.read_sql(command, request.metadata(), &mut call).await,
-            None => self.read(ticket, &mut call).await,
+            None => self.read(ticket, request.metadata(), &mut call).await,
         };
         match read {
             Ok(mut stream) => {
@@ -410,6 +404,13 @@ impl FlightService for Flight {
             Err(error) => return call.end(Err(error)),
         };
         if let Some(command) = first.flight_descriptor.as_ref().and_then(|descriptor| sql::command(&descriptor.cmd)) {
+            if let Ok(Command::CommandStatementIngest(command)) = command {
+                call.table = format!("datasets/{}", command.table);
+                return match self.sql.ingest(&metadata, command).await {
+                    Ok(put) => Ok(Response::new(self.puts.begun(put, first, messages, call, sql::ingest::done))),
+                    Err(error) => call.end(Err(error)),
+                };
+            }
             let done = async { self.sql.put(&metadata, call.names(command)?, first, messages).await }.await;
             return call.end(done.map(|result| Response::new(stream::iter([Ok(result)]).boxed())));
         }

@@ -3,6 +3,9 @@
 //! One task or thread per stream decodes and encodes, and hands messages to gRPC through a short channel: when a client
 //! does not read, the channel is full and the producer waits; when a client vanishes, the channel is closed and the
 //! producer ends at its next message, which frees everything it holds.
+//!
+//! Memory is bounded over all streams: they share what is fetched ahead and what waits to be sent, so that each gets
+//! less while many run, and only a few decode at one time. One that waits for its client lets others decode.
 
 mod arrow_ipc;
 mod encode;
@@ -12,6 +15,7 @@ mod ranges;
 mod stored;
 mod text;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +23,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
 use object_store::ObjectStore;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
@@ -29,6 +35,11 @@ pub use encode::{Encoder, schema_bytes};
 
 /// Messages that wait in a stream's channel: with two, encoding overlaps sending, and a slow client holds 4 MB.
 const MESSAGES_AHEAD: usize = 2;
+
+/// Streams that decode at one time: one waits for the storage while another computes.
+const DECODERS_PER_CORE: usize = 2;
+/// A stream's batches are no smaller than this, however many there are: smaller ones cost too much each.
+const LEAST_BATCH: usize = 256 * 1024;
 
 /// What a stream's consumer gets.
 pub type Messages = mpsc::Receiver<Result<FlightData>>;
@@ -43,6 +54,8 @@ pub struct Streams {
     bucket: url::Url,
     /// Streams that run now.
     running: Arc<AtomicUsize>,
+    /// Places of those that decode now.
+    decoders: Arc<Semaphore>,
 }
 
 /// What is known of a table before its first row.
@@ -60,7 +73,25 @@ impl Streams {
     pub fn open_storage(storage: &StorageConfig, limits: Limits) -> Result<Self> {
         let bucket = url::Url::parse(&format!("s3://{}/", storage.bucket))
             .map_err(|error| Error::Config(format!("S3_BUCKET '{}' is no bucket name: {error}.", storage.bucket)))?;
-        Ok(Self { store: storage.open()?, limits, footers: Arc::default(), bucket, running: Arc::default() })
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            store: storage.open()?,
+            limits,
+            footers: Arc::default(),
+            bucket,
+            running: Arc::default(),
+            decoders: Arc::new(Semaphore::new(DECODERS_PER_CORE * cores)),
+        })
+    }
+
+    /// The bounds of streams.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The bucket's address, and the store that reads it.
+    pub fn storage(&self) -> (url::Url, Arc<dyn ObjectStore>) {
+        (self.bucket.clone(), Arc::clone(&self.store))
     }
 
     /// Schema, rows and parallel parts of the ticket's table.
@@ -75,7 +106,7 @@ impl Streams {
     /// Start a stream: the schema is its first message, also for a table without rows.
     pub async fn open(&self, ticket: &Ticket) -> Result<Messages> {
         let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
-        let sink = Sink { sender, batch_bytes: self.limits.batch_bytes, share: Share::new(self) };
+        let sink = Sink { sender, share: Share::new(self), decoders: Arc::clone(&self.decoders) };
         match ticket.claims.format {
             Format::Parquet => parquet::start(self, ticket, sink).await?,
             Format::Arrow => arrow_ipc::start(self, ticket, sink).await?,
@@ -88,28 +119,35 @@ impl Streams {
 /// The sending end of a stream that has not begun.
 pub struct Sink {
     sender: mpsc::Sender<Result<FlightData>>,
-    batch_bytes: usize,
     share: Share,
+    decoders: Arc<Semaphore>,
 }
 
-/// A running stream's claim on the memory for fetching ahead.
+/// A running stream's claim on the memory for fetching ahead, and for batches.
 struct Share {
     running: Arc<AtomicUsize>,
-    most: usize,
-    total: usize,
+    limits: Limits,
 }
 
 impl Share {
     fn new(streams: &Streams) -> Self {
         streams.running.fetch_add(1, Ordering::Relaxed);
-        let limits = &streams.limits;
-        Self { running: Arc::clone(&streams.running), most: limits.prefetch_bytes, total: limits.prefetch_total_bytes }
+        Self { running: Arc::clone(&streams.running), limits: streams.limits.clone() }
     }
 
-    /// Bytes that this stream may hold now; less while others run.
-    fn bytes(&self) -> u64 {
-        let running = self.running.load(Ordering::Relaxed).max(1);
-        self.most.min(self.total / running) as u64
+    /// Stored bytes that this stream may hold now; less while others run.
+    fn prefetch_bytes(&self) -> u64 {
+        self.limits.prefetch_bytes.min(self.limits.prefetch_total_bytes / self.running()) as u64
+    }
+
+    /// The size of its batches now.
+    fn batch_bytes(&self) -> usize {
+        let most = self.limits.batch_bytes;
+        most.min((self.limits.batch_total_bytes / self.running()).max(LEAST_BATCH))
+    }
+
+    fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed).max(1)
     }
 }
 
@@ -122,12 +160,15 @@ impl Drop for Share {
 impl Sink {
     /// Run a producer on a thread of its own. Its error, or panic, is the stream's last item.
     fn run_blocking(self, schema: SchemaRef, produce: impl FnOnce(&mut Output) -> Result<()> + Send + 'static) {
-        let Self { sender, batch_bytes, share } = self;
+        let Self { sender, share, decoders } = self;
         let last_word = sender.clone();
+        let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
-            let mut output = Output { encoder: Encoder::new(schema, batch_bytes), sender, queue: Vec::new(), share };
-            let first = output.encoder.schema_message();
-            output.send(first)?;
+            let encoder = Encoder::new(schema, share.batch_bytes());
+            let place = None;
+            let mut output = Output { encoder, sender, queue: VecDeque::new(), share, decoders, place, runtime };
+            output.sender.blocking_send(Ok(output.encoder.schema_message())).map_err(|_| Error::Gone)?;
+            output.enter()?;
             produce(&mut output)
         });
         tokio::spawn(async move {
@@ -149,28 +190,53 @@ impl Sink {
 pub struct Output {
     encoder: Encoder,
     sender: mpsc::Sender<Result<FlightData>>,
-    queue: Vec<FlightData>,
+    queue: VecDeque<FlightData>,
     share: Share,
+    decoders: Arc<Semaphore>,
+    /// Its place among those that decode.
+    place: Option<OwnedSemaphorePermit>,
+    runtime: Handle,
 }
 
 impl Output {
     /// Stored bytes that may be held ahead of the decoder now.
     fn prefetch_bytes(&self) -> u64 {
-        self.share.bytes()
+        self.share.prefetch_bytes()
+    }
+
+    /// The size of batches now.
+    fn batch_bytes(&self) -> usize {
+        self.share.batch_bytes()
     }
 
     /// Encode and send one batch; `Gone` when the client has left.
-    fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut queue = std::mem::take(&mut self.queue);
-        self.encoder.encode(batch, &mut queue)?;
-        for message in queue.drain(..) {
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.encoder.set_target(self.share.batch_bytes());
+        self.encoder.encode(&batch, &mut self.queue)?;
+        // What is encoded is a copy: waiting for the client needs not hold both.
+        drop(batch);
+        while let Some(message) = self.queue.pop_front() {
             self.send(message)?;
         }
-        self.queue = queue;
         Ok(())
     }
 
-    fn send(&self, message: FlightData) -> Result<()> {
-        self.sender.blocking_send(Ok(message)).map_err(|_| Error::Gone)
+    fn send(&mut self, message: FlightData) -> Result<()> {
+        match self.sender.try_send(Ok(message)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Error::Gone),
+            Err(TrySendError::Full(message)) => {
+                self.place = None;
+                self.sender.blocking_send(message).map_err(|_| Error::Gone)?;
+                self.enter()
+            }
+        }
+    }
+
+    /// Wait for a place among those that decode.
+    fn enter(&mut self) -> Result<()> {
+        let place = self.runtime.block_on(Arc::clone(&self.decoders).acquire_owned());
+        self.place = Some(place.map_err(|_| Error::Gone)?);
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Limits by token: calls a minute, and streams at once of one workspace.
+//! Limits: calls a minute with one token, and streams at once for one token and of one workspace.
 //!
 //! Callers are told apart by their token; what is remembered is a keyed hash, no token stays in memory. A call without one
 //! (`DoGet` needs a ticket only) is bounded by the streams of its workspace.
@@ -74,47 +74,50 @@ impl Interceptor for Throttle {
     }
 }
 
-/// Streams that run, by workspace.
+/// Streams that run, by workspace or by token.
 #[derive(Clone)]
 pub struct Shares {
+    whose: &'static str,
     most: usize,
-    running: Arc<Mutex<HashMap<String, usize>>>,
+    hasher: RandomState,
+    running: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
-/// A place in the share of a workspace, given back when dropped.
+/// A place in somebody's share, given back when dropped.
 pub struct Share {
-    workspace: String,
-    running: Arc<Mutex<HashMap<String, usize>>>,
+    holder: u64,
+    running: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
 impl Shares {
-    /// So many streams at once for each workspace.
-    pub fn new(most: usize) -> Self {
-        Self { most, running: Arc::default() }
+    /// So many streams at once for each; `whose` says in errors for whom ("of this workspace").
+    pub fn new(whose: &'static str, most: usize) -> Self {
+        Self { whose, most, hasher: RandomState::new(), running: Arc::default() }
     }
 
-    /// One more stream of this workspace.
-    pub fn take(&self, workspace: &str) -> Result<Share> {
+    /// One more stream of this workspace, or token, of which a keyed hash alone is kept.
+    pub fn take(&self, holder: &str) -> Result<Share> {
+        let holder = self.hasher.hash_one(holder);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = running.entry(workspace.to_owned()).or_default();
+        let count = running.entry(holder).or_default();
         if *count >= self.most {
             return Err(Error::Busy(format!(
-                "The server already sends {} streams of this workspace. Try again when one has ended.",
-                self.most
+                "The server already sends {} streams {}. Try again when one has ended.",
+                self.most, self.whose
             )));
         }
         *count += 1;
-        Ok(Share { workspace: workspace.to_owned(), running: Arc::clone(&self.running) })
+        Ok(Share { holder, running: Arc::clone(&self.running) })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = running.get_mut(&self.workspace) {
+        if let Some(count) = running.get_mut(&self.holder) {
             *count -= 1;
             if *count == 0 {
-                running.remove(&self.workspace);
+                running.remove(&self.holder);
             }
         }
     }
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_workspace_gets_its_share_back() {
-        let shares = Shares::new(2);
+        let shares = Shares::new("of this workspace", 2);
         let first = shares.take("a").unwrap();
         let _second = shares.take("a").unwrap();
         assert!(matches!(shares.take("a"), Err(Error::Busy(_))));

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::config::Jwks;
 use crate::error::{Error, Result};
+use crate::pull::PullClaims;
 
 /// The version of the ticket format that this server reads.
 const VERSION: u32 = 1;
@@ -151,6 +152,14 @@ impl Narrowing {
     }
 }
 
+/// What a ticket may be of.
+pub enum Opened {
+    /// A stored table.
+    Table(Ticket),
+    /// A pipeline.
+    Pull(PullClaims),
+}
+
 /// A verified ticket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ticket {
@@ -168,10 +177,13 @@ impl Ticket {
     }
 }
 
-/// What is read of a ticket before its signature holds.
+/// What tickets of all kinds say. Only the key's id is read of it before the signature holds.
 #[derive(Deserialize)]
-struct KeyId {
+struct Head {
+    v: u32,
     kid: String,
+    kind: String,
+    exp: u64,
 }
 
 /// Verifies tickets with the public keys that the settings gave.
@@ -211,22 +223,54 @@ impl Verifier {
     /// Broken, foreign and tampered tickets get one answer, so that nobody learns which part was wrong; an expired one is
     /// told so. Order: size, shape, key, signature, then what the claims say.
     pub fn verify(&self, ticket: &[u8], now: SystemTime) -> Result<Ticket> {
+        table(self.open(ticket, Some(now))?)
+    }
+
+    /// As [`Self::verify`], for tickets of pipelines too.
+    pub fn verify_any(&self, ticket: &[u8], now: SystemTime) -> Result<Opened> {
         self.open(ticket, Some(now))
     }
 
     /// As [`Self::verify`], but an expired ticket is taken too: to say which table it was of, not to read it.
     pub fn renewable(&self, ticket: &[u8]) -> Result<Ticket> {
-        self.open(ticket, None)
+        table(self.open(ticket, None)?)
     }
 
-    fn open(&self, ticket: &[u8], now: Option<SystemTime>) -> Result<Ticket> {
-        let broken = || {
-            Error::Unauthenticated(
-                "The ticket is not valid here: it is damaged, or was signed by another server. Ask GraphQL \
-                 (result.flight.ticket) or GetFlightInfo for a new one."
-                    .into(),
-            )
-        };
+    fn open(&self, ticket: &[u8], now: Option<SystemTime>) -> Result<Opened> {
+        let (payload, suffix) = self.signed(ticket)?;
+        let Head { v, kind, exp, .. } = read(&payload)?;
+        if v != VERSION {
+            return Err(Error::InvalidArgument(format!(
+                "The ticket is of version {v}, this server reads version {VERSION}. Ask for a new one."
+            )));
+        }
+        let seconds = |now: SystemTime| now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |past| past.as_secs());
+        if now.is_some_and(|now| exp <= seconds(now)) {
+            return Err(Error::Unauthenticated(
+                "The ticket has expired. Ask GraphQL (result.flight.ticket) or GetFlightInfo for a new one.".into(),
+            ));
+        }
+        if kind == PULL {
+            let claims: PullClaims = read(&payload)?;
+            within(&claims.workspace, claims.inputs.iter().map(|input| input.key.as_str()), &claims.id)?;
+            return if suffix.is_none() { Ok(Opened::Pull(claims)) } else { Err(broken()) };
+        }
+        let claims: Claims = read(&payload)?;
+        within(&claims.workspace, claims.files.iter().map(|file| file.key.as_str()), &claims.id)?;
+        let narrowing = suffix.map_or_else(|| Ok(Narrowing::default()), Narrowing::parse)?;
+        if let Some(file) = narrowing.file
+            && file >= claims.files.len()
+        {
+            return Err(Error::InvalidArgument(format!(
+                "The ticket has {} file(s); there is no file {file} (counted from 0).",
+                claims.files.len()
+            )));
+        }
+        Ok(Opened::Table(Ticket { claims, narrowing }))
+    }
+
+    /// What was signed, and the suffix behind it.
+    fn signed<'a>(&self, ticket: &'a [u8]) -> Result<(Vec<u8>, Option<&'a str>)> {
         if ticket.len() > self.max_bytes {
             return Err(broken());
         }
@@ -237,49 +281,48 @@ impl Verifier {
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| broken())?;
         let signature = Signature::from_slice(&signature).map_err(|_| broken())?;
 
-        // Only the key's id is read before the signature holds.
-        let KeyId { kid } = serde_json::from_slice(&payload).map_err(|_| broken())?;
+        let Head { kid, .. } = serde_json::from_slice(&payload).map_err(|_| broken())?;
         let key = self.keys.get(&kid).ok_or_else(broken)?;
         key.verify_strict(body.as_bytes(), &signature).map_err(|_| broken())?;
+        Ok((payload, suffix))
+    }
+}
 
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| {
-            log::error!("a validly signed ticket cannot be read: {error}");
-            Error::InvalidArgument("The ticket was made by another version of the API. Ask for a new one.".into())
-        })?;
-        if claims.v != VERSION {
-            return Err(Error::InvalidArgument(format!(
-                "The ticket is of version {}, this server reads version {VERSION}. Ask for a new one.",
-                claims.v
-            )));
-        }
-        let seconds = |now: SystemTime| now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |past| past.as_secs());
-        if now.is_some_and(|now| claims.exp <= seconds(now)) {
-            return Err(Error::Unauthenticated(
-                "The ticket has expired. Ask GraphQL (result.flight.ticket) or GetFlightInfo for a new one.".into(),
-            ));
-        }
-        // Second wall: even a wrongly signed ticket opens nothing outside its workspace.
-        let prefix = format!("w/{}/", claims.workspace);
-        if claims.workspace.is_empty()
-            || claims.files.iter().any(|file| !file.key.starts_with(&prefix) || file.key.contains(".."))
-        {
-            log::error!(
-                "a signed ticket of {} {} names objects outside its workspace",
-                claims.kind.plural(),
-                claims.id
-            );
-            return Err(broken());
-        }
-        let narrowing = suffix.map_or_else(|| Ok(Narrowing::default()), Narrowing::parse)?;
-        if let Some(file) = narrowing.file
-            && file >= claims.files.len()
-        {
-            return Err(Error::InvalidArgument(format!(
-                "The ticket has {} file(s); there is no file {file} (counted from 0).",
-                claims.files.len()
-            )));
-        }
-        Ok(Ticket { claims, narrowing })
+/// The kind of tickets that run a pipeline.
+const PULL: &str = "pull";
+
+fn broken() -> Error {
+    Error::Unauthenticated(
+        "The ticket is not valid here: it is damaged, or was signed by another server. Ask GraphQL \
+         (result.flight.ticket) or GetFlightInfo for a new one."
+            .into(),
+    )
+}
+
+/// What was validly signed, as a type of ours.
+fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T> {
+    serde_json::from_slice(payload).map_err(|error| {
+        log::error!("a validly signed ticket cannot be read: {error}");
+        Error::InvalidArgument("The ticket was made by another version of the API. Ask for a new one.".into())
+    })
+}
+
+/// Second wall: even a wrongly signed ticket opens nothing outside its workspace.
+fn within<'a>(workspace: &str, mut keys: impl Iterator<Item = &'a str>, id: &str) -> Result<()> {
+    let prefix = format!("w/{workspace}/");
+    if workspace.is_empty() || keys.any(|key| !key.starts_with(&prefix) || key.contains("..")) {
+        log::error!("a signed ticket of {id} names objects outside its workspace");
+        return Err(broken());
+    }
+    Ok(())
+}
+
+fn table(opened: Opened) -> Result<Ticket> {
+    match opened {
+        Opened::Table(ticket) => Ok(ticket),
+        Opened::Pull(_) => Err(Error::InvalidArgument(
+            "The ticket is of a pipeline, which it runs once: call GetFlightInfo again for another.".into(),
+        )),
     }
 }
 

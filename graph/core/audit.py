@@ -5,12 +5,12 @@ Raw SQL, since core knows no tables; the application role may only add rows.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.ids import uuid7
@@ -19,6 +19,8 @@ _INSERT: Final = text(
     "INSERT INTO audit_log (id, workspace_id, actor_id, action, object_type, object_id, address, request_id, data) "
     "VALUES (:id, :workspace, :actor, :action, :type, :object, :address, :request, CAST(:data AS jsonb))"
 )
+# No arbiter is named: that would need the right to read the table, which workers' roles need not have.
+_INSERT_ONCE: Final = text(f"{_INSERT.text} ON CONFLICT DO NOTHING")
 
 
 async def record(
@@ -30,16 +32,18 @@ async def record(
     object_type: str | None = None,
     object_id: UUID | None = None,
     data: dict[str, Any] | None = None,
-) -> None:
+    row_id: UUID | None = None,
+) -> bool:
     """Add one row, e.g. the action `job.run` on the object type `Job`.
 
-    Address and request id come from the log context of the request. Never put secrets into `data`.
+    Address and request id come from the log context of the request. Never put secrets into `data`. With `row_id`, a
+    deed that may happen once only is told from its repetition: False, and no row, when it stands there already.
     """
     context = structlog.contextvars.get_contextvars()
-    await session.execute(
-        _INSERT,
+    added = await session.execute(
+        _INSERT if row_id is None else _INSERT_ONCE,
         {
-            "id": uuid7(),
+            "id": row_id or uuid7(),
             "workspace": workspace_id,
             "actor": actor_id,
             "action": action,
@@ -50,3 +54,4 @@ async def record(
             "data": None if data is None else orjson.dumps(data).decode(),
         },
     )
+    return cast("CursorResult[Any]", added).rowcount == 1

@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     flight_tls_cert: str | None = Field(
         None,
         description="Certificate of the Flight server with those between it and its root, in PEM; empty for plain "
-        "gRPC. FLIGHT_PUBLIC_URL then starts with grpc+tls://. Read at the start only.",
+        "gRPC. FLIGHT_PUBLIC_URL then starts with grpc+tls://. FLIGHT_TLS_CERT_FILE and FLIGHT_TLS_KEY_FILE are read "
+        "again when they change.",
     )
     flight_tls_key: SecretStr | None = Field(None, description="Its private key, in PEM.")
     flight_tls_client_ca: str | None = Field(
@@ -110,6 +111,9 @@ class Settings(BaseSettings):
     flight_max_streams: int = Field(256, ge=1, le=100_000, description="Streams that the Flight server sends at once.")
     flight_max_streams_per_workspace: int = Field(
         128, ge=1, le=100_000, description="Streams that it sends at once of one workspace."
+    )
+    flight_max_streams_per_token: int = Field(
+        64, ge=1, le=100_000, description="Streams that it sends at once to who calls with one token."
     )
     flight_max_message_bytes: int = Field(
         16 * MIB,

@@ -54,7 +54,24 @@ def _decode(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
-def sign_ticket(claims: TicketClaims, key: KeyRing) -> str:
+@dataclass(frozen=True, slots=True)
+class PullClaims:
+    """What a ticket of a pull allows: to run this specification once, on these inputs, until `exp` (Unix seconds).
+
+    `inputs` are as the engine takes them, with the object's key in the place of its URL. `actor` is who asked.
+    """
+
+    id: UUID
+    workspace: UUID
+    actor: UUID
+    spec: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    exp: int
+    kind: Literal["pull"] = field(default="pull")
+    v: int = field(default=VERSION)
+
+
+def sign_ticket(claims: TicketClaims | PullClaims, key: KeyRing) -> str:
     """Return the signed ticket as ASCII text."""
     signer = key.signer
     payload = {**asdict(claims), "kid": key.kid}
@@ -68,15 +85,9 @@ def verify_ticket(ticket: str, key: KeyRing, *, now: float | None = None) -> Tic
 
     The Flight server does the same in Rust; this one serves tests and Python callers.
     """
-    broken = NotAuthenticated("The ticket is not valid. Ask the API for a new one.")
-    body, separator, signature = ticket.partition(".")
+    payload = _verified(ticket, key, now)
     try:
-        payload = orjson.loads(_decode(body))
-        public = key.public[payload["kid"]]
-        public.verify(_decode(signature), body.encode())
-        if not separator or payload["v"] != VERSION:
-            raise broken
-        claims = TicketClaims(
+        return TicketClaims(
             kind=payload["kind"],
             id=UUID(payload["id"]),
             workspace=UUID(payload["workspace"]),
@@ -87,8 +98,44 @@ def verify_ticket(ticket: str, key: KeyRing, *, now: float | None = None) -> Tic
             dialect=payload["dialect"],
             rows=payload["rows"],
         )
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAuthenticated(_BROKEN) from error
+
+
+def verify_pull(ticket: str, key: KeyRing, *, now: float | None = None) -> PullClaims:
+    """Return the claims of a pull's ticket; `NotAuthenticated` as for `verify_ticket`."""
+    payload = _verified(ticket, key, now)
+    try:
+        if payload["kind"] != "pull":
+            raise NotAuthenticated(_BROKEN)
+        return PullClaims(
+            id=UUID(payload["id"]),
+            workspace=UUID(payload["workspace"]),
+            actor=UUID(payload["actor"]),
+            spec=payload["spec"],
+            inputs=payload["inputs"],
+            exp=int(payload["exp"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAuthenticated(_BROKEN) from error
+
+
+_BROKEN = "The ticket is not valid. Ask the API for a new one."
+
+
+def _verified(ticket: str, key: KeyRing, now: float | None) -> dict[str, Any]:
+    """Return what was signed."""
+    body, separator, signature = ticket.partition(".")
+    try:
+        payload = orjson.loads(_decode(body))
+        public = key.public[payload["kid"]]
+        public.verify(_decode(signature), body.encode())
+        if not separator or payload["v"] != VERSION:
+            raise NotAuthenticated(_BROKEN)
+        expires = int(payload["exp"])
     except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError, UnicodeError) as error:
-        raise broken from error
-    if claims.exp <= (time.time() if now is None else now):
+        raise NotAuthenticated(_BROKEN) from error
+    if expires <= (time.time() if now is None else now):
         raise NotAuthenticated("The ticket has expired. Ask the API for a new one.")
-    return claims
+    verified: dict[str, Any] = payload
+    return verified

@@ -60,10 +60,16 @@ async def page(session: AsyncSession, first: int, after: str | None) -> Page[Dat
     return make_page(rows, first, lambda row: row.id)
 
 
-async def is_named(session: AsyncSession, name: str) -> bool:
-    """Tell whether a data set has this name."""
-    query = select(Dataset.id).where(Dataset.name == name, Dataset.deleted_at.is_(None)).limit(1)
-    return (await session.execute(query)).first() is not None
+async def named(session: AsyncSession, name: str, limit: int) -> Sequence[Dataset]:
+    """Return the newest data sets of this name, whatever their status, previews not loaded."""
+    query = (
+        select(Dataset)
+        .where(Dataset.name == name, Dataset.deleted_at.is_(None))
+        .order_by(Dataset.id.desc())
+        .limit(limit)
+        .options(_LEAN)
+    )
+    return (await session.execute(query)).scalars().all()
 
 
 async def ready(session: AsyncSession, limit: int, before: UUID | None = None) -> Sequence[Dataset]:

@@ -159,10 +159,10 @@ class DatasetService:
                 object_id=row.id,
                 data={"name": row.name},
             )
-        await self._remove(row)
+        await self.remove(row)
         return dataset_id
 
-    async def _remove(self, dataset: Dataset) -> None:
+    async def remove(self, dataset: Dataset) -> None:
         """Remove the objects of a deleted data set, then its row; what a job published stays with the job."""
         if dataset.source_job_id is None:
             await self._storage.delete_prefix(dataset.s3_key)
@@ -174,7 +174,7 @@ class DatasetService:
         async with self._db.system() as session:
             rows = await repository.deleted(session)
         for row in rows:
-            await self._remove(row)
+            await self.remove(row)
         return len(rows)
 
     async def ring_stuck(self) -> int:

@@ -152,7 +152,7 @@ class JobService:
         key = order.idempotency_key
         if key is not None and (known := await repository.by_key(session, key)) is not None:
             return known, False
-        version_id, name, spec = await _resolve(session, order)
+        version_id, name, spec = await resolve_spec(session, order)
         found = await datasets.get_many(session, {item.dataset_id for item in order.inputs}, for_reading=True)
         inputs: dict[str, Dataset] = {}
         for index, item in enumerate(order.inputs):
@@ -312,7 +312,7 @@ class JobService:
         )
 
 
-async def _resolve(session: AsyncSession, order: Order) -> tuple[UUID | None, str | None, dict[str, Any]]:
+async def resolve_spec(session: AsyncSession, order: Order) -> tuple[UUID | None, str | None, dict[str, Any]]:
     """Return (version id, name, specification) of what is to run."""
     if order.pipeline_id is None:
         return None, None, order.spec or {}

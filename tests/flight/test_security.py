@@ -187,6 +187,72 @@ def test_a_workspace_gets_its_share_of_streams(server: Server, tmp_path: Path) -
                 time.sleep(0.1)
 
 
+def test_a_token_gets_its_share_of_streams(server: Server, tmp_path: Path) -> None:
+    table = pa.table({"s": ["x" * 100_000] * 500})
+    big = fl.Ticket(server.ticket([server.put(parquet(table, row_group_size=10))]))
+
+    def options(token: str) -> fl.FlightCallOptions:
+        return fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {token}".encode())])
+
+    with (
+        another(server, tmp_path / "log", FLIGHT_MAX_STREAMS_PER_TOKEN="1") as port,
+        fl.connect(f"grpc://127.0.0.1:{port}") as client,
+    ):
+        held = client.do_get(big, options("one"))
+        held.read_chunk()
+        with pytest.raises(pa.ArrowException, match="1 streams for this token"):
+            client.do_get(big, options("one")).read_all()
+        for others in (options("another"), fl.FlightCallOptions()):
+            assert client.do_get(big, others).read_all().num_rows == 500
+        held.cancel()
+
+
+def test_certificates_are_read_again_when_their_files_change(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
+    first, second = (make_identity(name) for name in ("first", "second"))
+    files = {name: tmp_path / name for name in ("FLIGHT_TLS_CERT", "FLIGHT_TLS_KEY")}
+
+    def write(identity: Identity) -> None:
+        files["FLIGHT_TLS_CERT"].write_bytes(identity.certificate)
+        files["FLIGHT_TLS_KEY"].write_bytes(identity.key)
+
+    def rows(port: int, root: Identity) -> int:
+        with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=root.certificate) as client:
+            return int(client.do_get(ticket, fl.FlightCallOptions(timeout=PATIENCE)).read_all().num_rows)
+
+    def eventually(port: int, root: Identity) -> int:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return rows(port, root)
+            except fl.FlightUnavailableError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+    authority, issuer = first
+    one, _ = make_identity("flight", issuer)
+    write(one)
+    settings = {f"{name}_FILE": str(file) for name, file in files.items()}
+    log = tmp_path / "log"
+    with another(server, log, **settings) as port:
+        assert rows(port, authority) == 1000
+        with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=authority.certificate) as kept:
+            assert kept.do_get(ticket).read_all().num_rows == 1000
+            two, _ = make_identity("flight", second[1])
+            # a certificate without its key leaves the old ones in place
+            files["FLIGHT_TLS_CERT"].write_bytes(two.certificate)
+            deadline = time.monotonic() + PATIENCE
+            while "the old ones stay" not in log.read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            assert rows(port, authority) == 1000
+            files["FLIGHT_TLS_KEY"].write_bytes(two.key)
+            assert eventually(port, second[0]) == 1000
+            # a connection that stands lives on
+            assert kept.do_get(ticket).read_all().num_rows == 1000
+        with pytest.raises(fl.FlightUnavailableError):
+            rows(port, authority)
+
+
 def test_each_read_is_in_the_log(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with another(server, log) as port, fl.connect(f"grpc://127.0.0.1:{port}") as client:

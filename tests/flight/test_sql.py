@@ -16,7 +16,7 @@ import pyarrow.flight as fl
 import pyarrow.parquet as pq
 import pytest
 
-from tests.flight.sql_client import bearer, command, connect, rows, statement
+from tests.flight.sql_client import bearer, command, connect, fields, rows, statement
 from tests.stack import Account, Stack
 
 COUNTRIES = ("India", "Nepal", "Bhutan")
@@ -173,9 +173,34 @@ def test_parameters_that_do_not_fit(
         rows(connection, query, values)
 
 
-def test_several_rows_of_parameters_are_refused(connection: flight_sql.Connection) -> None:
-    with connection.cursor() as cursor, pytest.raises(flight_sql.Error, match="2 rows of parameters"):
-        cursor.execute("SELECT $1", pa.record_batch({"1": [1, 2]}))
+def test_several_rows_of_parameters(stack: Stack, owner: Account, orders: str) -> None:
+    """The statement runs once for each; their rows follow one another."""
+    client, options = fl.connect(stack.flight_url), bearer(owner.token)
+    query = f'SELECT order_id, country FROM datasets."{orders}" WHERE order_id = ? OR country = ? ORDER BY 1 LIMIT 2'
+    action = fl.Action("CreatePreparedStatement", command("ActionCreatePreparedStatementRequest", (1, query)))
+    (made,) = client.do_action(action, options)
+    handle = fields(fields(made.body.to_pybytes())[2])[1]
+
+    def execute(parameters: pa.Table) -> pa.Table:
+        descriptor = fl.FlightDescriptor.for_command(command("CommandPreparedStatementQuery", (1, handle)))
+        writer, reader = client.do_put(descriptor, parameters.schema, options)
+        writer.write_table(parameters)
+        writer.done_writing()
+        answer = reader.read()
+        writer.close()  # says why, if there was no answer
+        bound = fields(answer.to_pybytes())[1]
+        descriptor = fl.FlightDescriptor.for_command(command("CommandPreparedStatementQuery", (1, bound)))
+        info = client.get_flight_info(descriptor, options)
+        table = client.do_get(info.endpoints[0].ticket, options).read_all()
+        assert table.schema == info.schema
+        return table
+
+    found = execute(pa.table({"a": [7, None, 9], "b": pa.array([None, "Nepal", None], pa.string())}))
+    assert found["order_id"].to_pylist() == [7, 1, 4, 9]
+    with pytest.raises(pa.ArrowInvalid, match="1001 rows of parameters"):
+        execute(pa.table({"a": range(1001), "b": ["x"] * 1001}))
+    with pytest.raises(pa.ArrowInvalid, match="0 rows of parameters"):
+        execute(pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.string())}))
 
 
 def test_pandas(connection: flight_sql.Connection, jobs: dict[str, str]) -> None:
@@ -288,11 +313,10 @@ def test_what_is_not_offered_is_unimplemented(stack: Stack, owner: Account) -> N
     for name in ("CommandGetPrimaryKeys", "CommandGetXdbcTypeInfo", "CommandStatementSubstraitPlan"):
         with unimplemented:
             client.get_flight_info(fl.FlightDescriptor.for_command(command(name)), bearer(owner.token))
-    for packed in (command("CommandStatementUpdate", (1, "DROP TABLE x")), command("CommandStatementIngest")):
-        descriptor = fl.FlightDescriptor.for_command(packed)
-        writer, _ = client.do_put(descriptor, pa.schema([("a", pa.int64())]), bearer(owner.token))
-        with unimplemented:
-            writer.close()
+    descriptor = fl.FlightDescriptor.for_command(command("CommandStatementUpdate", (1, "DROP TABLE x")))
+    writer, _ = client.do_put(descriptor, pa.schema([("a", pa.int64())]), bearer(owner.token))
+    with unimplemented:
+        writer.close()
     for name in ("BeginTransaction", "CancelQuery", "SetSessionOptions"):
         with unimplemented:
             list(client.do_action(fl.Action(name, b""), bearer(owner.token)))

@@ -70,6 +70,31 @@ def test_a_statement_ends_at_its_memory_limit_and_a_join_sorts_to_stay_within(
         assert rows(connection, query) == [(2_000_000,)]
 
 
+def test_a_sort_spills_where_memory_is_little(stack: Stack, owner: Account, tmp_path: Path) -> None:
+    count = 3_000_000
+    limit, spill = str(64 << 20), tmp_path / "spill"
+    spill.mkdir()
+    with (
+        flight_server(
+            stack, tmp_path, FLIGHT_SQL_MEMORY_LIMIT_BYTES=limit, SPILL_DIR=str(spill), FLIGHT_SQL_MAX_STATEMENTS="1"
+        ) as location,
+        connect(location, owner.token) as connection,
+        connection.cursor() as cursor,
+    ):
+        # 140 MB of texts, in an order that has nothing to do with how they come
+        cursor.execute(
+            "SELECT value, lpad(CAST(value * 7919 % 3000017 AS VARCHAR), 40, '0') AS text "
+            f"FROM generate_series(1, {count}) ORDER BY text"
+        )
+        last, seen = "", 0
+        for batch in cursor.fetch_record_batch():
+            texts = batch.column("text").to_pylist()
+            assert texts[0] >= last
+            assert texts == sorted(texts)
+            last, seen = texts[-1], seen + len(texts)
+        assert seen == count
+
+
 def test_statements_wait_their_turn_and_a_client_that_leaves_gives_its_own(
     stack: Stack, owner: Account, tmp_path: Path
 ) -> None:

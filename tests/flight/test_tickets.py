@@ -86,7 +86,9 @@ def test_paths_need_a_token_and_an_api(server: Server) -> None:
 def test_what_is_not_offered_says_what_is(server: Server) -> None:
     options = fl.FlightCallOptions(headers=[(b"authorization", b"Bearer kar_whatever")])
     with server.client() as client:
-        with pytest.raises(NotImplementedError, match=r"use Flight SQL, or the path \[\"jobs\", <job id>\]"):
+        with pytest.raises(
+            NotImplementedError, match=r"use Flight SQL, a JSON object.*, or the path \[\"jobs\", <job id>\]"
+        ):
             client.get_flight_info(fl.FlightDescriptor.for_command(b"SELECT 1"), options)
         with pytest.raises(pa.ArrowInvalid, match="There are no tables under 'files'"):
             client.get_flight_info(fl.FlightDescriptor.for_path("files", "x"), options)

@@ -67,17 +67,17 @@ impl Handle {
         if handle.v == VERSION { Ok(handle) } else { Err(broken()) }
     }
 
-    /// The same with parameters, an Arrow IPC stream of one row.
+    /// The same with parameters, an Arrow IPC stream of a row for each time that it shall run.
     #[must_use]
-    pub fn bound(mut self, row: &[u8]) -> Self {
-        self.params = Some(STANDARD_NO_PAD.encode(row));
+    pub fn bound(mut self, rows: &[u8]) -> Self {
+        self.params = Some(STANDARD_NO_PAD.encode(rows));
         self
     }
 
-    /// The bound parameters, in order.
-    pub fn values(&self) -> Result<Vec<datafusion::scalar::ScalarValue>> {
+    /// The bound parameters, in order, of each time that it shall run: once without any if none were bound.
+    pub fn values(&self) -> Result<Vec<Vec<datafusion::scalar::ScalarValue>>> {
         match &self.params {
-            None => Ok(Vec::new()),
+            None => Ok(vec![Vec::new()]),
             Some(text) => params::decode(&STANDARD_NO_PAD.decode(text).map_err(|_| broken())?),
         }
     }
@@ -99,7 +99,7 @@ mod tests {
         handle.pins.push(Pin { name: "a".into(), workspace: None, schema: "jobs".into(), id: "x".into() });
         assert_eq!(Handle::parse(&handle.to_bytes()).unwrap(), handle);
         assert_eq!(handle.pins[0].kind().unwrap(), Kind::Job);
-        assert!(handle.values().unwrap().is_empty());
+        assert_eq!(handle.values().unwrap(), [vec![]]);
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! apart. Nothing is kept between two calls: handles and tickets hold the statement itself, and each call's own bearer
 //! token decides anew what it may read.
 
-mod errors;
+pub mod errors;
 mod handle;
+pub mod ingest;
 mod metadata;
 mod params;
-mod run;
+pub mod run;
 mod settings;
 mod statement;
 mod tables;
@@ -104,6 +105,11 @@ impl Sql {
         Ok(Self { planner, runner, streams, limits: limits.clone() })
     }
 
+    /// The threads of statements.
+    pub fn runner(&self) -> Runner {
+        self.runner.clone()
+    }
+
     /// `GetFlightInfo` of a command: one endpoint, which any server can answer.
     pub async fn info(
         &self,
@@ -182,8 +188,8 @@ impl Sql {
         };
         Session::of(metadata)?;
         let handle = Handle::parse(&prepared_statement_handle)?;
-        let row = params::encode(&self.rows(first, rest).await?)?;
-        let bound = handle.bound(&row).to_bytes();
+        let rows = params::encode(&self.rows(first, rest).await?)?;
+        let bound = handle.bound(&rows).to_bytes();
         self.fits(bound.len())?;
         let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(bound.into()) };
         Ok(PutResult { app_metadata: result.encode_to_vec().into() })
@@ -323,10 +329,7 @@ fn not_offered(command: &Command) -> Error {
     let name = command.type_url().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let why = match command {
         Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
-            "Flight SQL is read-only here; new tables come from jobs and uploads"
-        }
-        Command::CommandStatementIngest(_) => {
-            "upload the rows as a data set: DoPut to the path [\"datasets\", name], or the API"
+            "statements only read here; rows come by jobs, uploads and adbc_ingest"
         }
         Command::CommandStatementSubstraitPlan(_) => "send SQL text",
         Command::CommandGetPrimaryKeys(_)
@@ -361,7 +364,7 @@ mod tests {
         let update = Command::CommandStatementUpdate(CommandStatementUpdate::default());
         let keys = Command::CommandGetPrimaryKeys(CommandGetPrimaryKeys::default());
         let unknown = Command::Unknown(Any { type_url: format!("{PREFIX}CommandNew"), value: Bytes::new() });
-        for (command, part) in [(update, "read-only"), (keys, "no keys"), (unknown, "CommandNew")] {
+        for (command, part) in [(update, "adbc_ingest"), (keys, "no keys"), (unknown, "CommandNew")] {
             let error = not_offered(&command);
             assert_eq!(error.code(), tonic::Code::Unimplemented);
             assert!(error.to_string().contains(part), "{error}");

@@ -1,4 +1,4 @@
-//! Parameters of statements: `$1`, `$2` … or `?`, and the row of values that a client binds to them.
+//! Parameters of statements: `$1`, `$2` … or `?`, and the rows of values that a client binds to them.
 //!
 //! Values take their places before anything is planned, as literals of their own types: a statement with parameters is
 //! planned like any other.
@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 
 /// Parameters of one statement, at most.
 const MOST: usize = 1000;
+/// Rows of them, at most: each is a statement to plan.
+const MOST_ROWS: usize = 1000;
 
 /// The statement with each `?` turned to `$1`, `$2` …, in order; others are left as they are.
 ///
@@ -184,31 +186,37 @@ pub fn schema(count: usize, plan: Option<&LogicalPlan>) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The row that a client bound, as handles keep it.
+/// The rows that a client bound, as handles keep them.
 pub fn encode(batches: &[RecordBatch]) -> Result<Vec<u8>> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let Some(batch) = batches.iter().find(|batch| batch.num_rows() == 1).filter(|_| rows == 1) else {
+    let Some(first) = batches.first().filter(|_| (1..=MOST_ROWS).contains(&rows)) else {
         return Err(Error::InvalidArgument(format!(
-            "{rows} rows of parameters were bound; a statement takes one. Execute it once for each row, or write \
-             WHERE x IN ($1, $2, …)."
+            "{rows} rows of parameters were bound; 1 to {MOST_ROWS} are taken. Upload long lists of values as a data set, and \
+             join it."
         )));
     };
-    let mut writer = StreamWriter::try_new(Vec::new(), batch.schema_ref())?;
-    writer.write(batch)?;
+    let mut writer = StreamWriter::try_new(Vec::new(), first.schema_ref())?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
     Ok(writer.into_inner()?)
 }
 
-/// The values of such a row.
-pub fn decode(bytes: &[u8]) -> Result<Vec<ScalarValue>> {
+/// The values of such rows.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Vec<ScalarValue>>> {
     let damaged = || Error::InvalidArgument("The bound parameters are damaged: bind them again.".into());
-    let batch = StreamReader::try_new(Cursor::new(bytes), None)
-        .map_err(|_| damaged())?
-        .next()
-        .and_then(std::result::Result::ok)
-        .filter(|batch| batch.num_rows() == 1)
-        .ok_or_else(damaged)?;
-    let values = batch.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), 0));
-    values.collect::<std::result::Result<_, _>>().map_err(|_| damaged())
+    let mut rows = Vec::new();
+    for batch in StreamReader::try_new(Cursor::new(bytes), None).map_err(|_| damaged())? {
+        let batch = batch.map_err(|_| damaged())?;
+        if rows.len() + batch.num_rows() > MOST_ROWS {
+            return Err(damaged());
+        }
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), row));
+            rows.push(values.collect::<std::result::Result<_, _>>().map_err(|_| damaged())?);
+        }
+    }
+    if rows.is_empty() { Err(damaged()) } else { Ok(rows) }
 }
 
 #[cfg(test)]
@@ -267,17 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn one_row_is_kept_with_its_types() {
+    fn rows_are_kept_with_their_types() {
         let batch = RecordBatch::try_from_iter([
             ("0", Arc::new(Int64Array::from(vec![7])) as ArrayRef),
             ("1", Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef),
         ])
         .unwrap();
         let kept = encode(std::slice::from_ref(&batch)).unwrap();
-        assert_eq!(decode(&kept).unwrap(), [ScalarValue::Int64(Some(7)), ScalarValue::Utf8(None)]);
-        for (batches, rows) in [(vec![], "0 rows"), (vec![batch.clone(), batch], "2 rows")] {
-            assert!(encode(&batches).unwrap_err().to_string().starts_with(rows));
-        }
+        let row = vec![ScalarValue::Int64(Some(7)), ScalarValue::Utf8(None)];
+        assert_eq!(decode(&kept).unwrap(), std::slice::from_ref(&row));
+        let twice = encode(&[batch.clone(), batch.clone()]).unwrap();
+        assert_eq!(decode(&twice).unwrap(), [row.clone(), row]);
+        assert!(encode(&[]).unwrap_err().to_string().starts_with("0 rows"));
+        assert!(encode(&vec![batch; MOST_ROWS + 1]).unwrap_err().to_string().starts_with("1001 rows"));
         assert!(decode(&kept[..20]).is_err());
     }
 }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use datafusion::error::{DataFusionError, Result as DfResult};
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,6 +26,9 @@ use crate::stream::{Encoder, Messages};
 const MESSAGES_AHEAD: usize = 2;
 /// Plans are deep: what a thread of DataFusion's may put on its stack.
 const STACK_BYTES: usize = 8 << 20;
+/// Rows of a batch, and bytes that a sort keeps for merging what it spilled, where there is little memory.
+const LITTLE_ROWS: usize = 512;
+const MOST_RESERVED: usize = 1 << 20;
 /// How long a statement waits for others to end before it is refused.
 const QUEUE: Duration = Duration::from_secs(30);
 
@@ -84,16 +90,26 @@ impl Runner {
 
     /// Run a statement; its rows come as the client takes them.
     pub fn run(&self, planned: Planned, turn: OwnedSemaphorePermit) -> Messages {
-        let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
-        let last_word = sender.clone();
         let (limits, batch_bytes) = (self.limits.clone(), self.batch_bytes);
+        self.stream(turn, move |sender| Box::pin(async move { pump(planned, &sender, &limits, batch_bytes).await }))
+    }
+
+    /// Do some work that sends messages, for as long as the client is there.
+    pub fn stream(
+        &self,
+        turn: OwnedSemaphorePermit,
+        work: impl FnOnce(mpsc::Sender<Result<FlightData>>) -> BoxFuture<'static, Result<()>>,
+    ) -> Messages {
+        let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
+        let (last_word, client) = (sender.clone(), sender.clone());
+        let work = work(sender);
         let runner = self.clone();
         tokio::spawn(async move {
             let work = async move {
                 let _turn = turn;
                 tokio::select! {
-                    () = sender.closed() => Err(Error::Gone),
-                    done = pump(planned, &sender, &limits, batch_bytes) => done,
+                    () = client.closed() => Err(Error::Gone),
+                    done = work => done,
                 }
             };
             match runner.spawn(work).await {
@@ -149,34 +165,75 @@ async fn pump(
     let mut left = limits.time_limit();
     let mut encoder = Encoder::new(Arc::clone(&planned.schema), batch_bytes);
     send(sender, encoder.schema_message()).await?;
-    // Hash tables cannot spill: where they do not fit, joins sort instead.
-    let mut batches = match start(&planned, true, limits, &mut left).await {
-        Err(error) if is_exhausted(&error) => start(&planned, false, limits, &mut left).await,
-        started => started,
-    }
-    .map_err(errors::statement)?;
     let mut queue = Vec::new();
-    while let Some(batch) = within(&mut left, limits, batches.next()).await? {
-        encoder.encode(&batch.map_err(errors::statement)?, &mut queue)?;
-        for message in queue.drain(..) {
-            send(sender, message).await?;
+    for plan in &planned.plans {
+        let mut batches = first_of(&planned, plan, limits, &mut left).await.map_err(errors::statement)?;
+        while let Some(batch) = within(&mut left, limits, batches.next()).await? {
+            encoder.encode(&batch.map_err(errors::statement)?, &mut queue)?;
+            for message in queue.drain(..) {
+                send(sender, message).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// A statement's batches, of which the first is there.
-async fn start(
+/// How a statement uses its memory.
+#[derive(Clone, Copy)]
+enum Care {
+    /// In parallel, with hash tables, which cannot spill.
+    Usual,
+    /// Joins sort instead of hashing.
+    NoHashJoin,
+    /// One thing at a time, in small batches, so that sorts can spill and merge in very little.
+    Little,
+}
+
+impl Care {
+    fn apply(self, planned: &Planned, limits: &SqlLimits) -> SessionState {
+        let mut state = planned.context.state();
+        state.config_mut().options_mut().optimizer.prefer_hash_join = matches!(self, Self::Usual);
+        if matches!(self, Self::Little) {
+            *state.config_mut() = state.config().clone().with_batch_size(LITTLE_ROWS).with_target_partitions(1);
+            let options = state.config_mut().options_mut();
+            let memory = usize::try_from(limits.memory_limit_bytes).unwrap_or(usize::MAX);
+            options.execution.sort_spill_reservation_bytes = (memory / 64).min(MOST_RESERVED);
+        }
+        state
+    }
+}
+
+/// A plan's batches, of which the first is there. Where memory does not suffice for it, the plan is made with more care.
+async fn first_of(
     planned: &Planned,
-    hash_join: bool,
+    plan: &LogicalPlan,
     limits: &SqlLimits,
     left: &mut Duration,
 ) -> DfResult<BoxStream<'static, DfResult<RecordBatch>>> {
-    let mut state = planned.context.state();
-    state.config_mut().options_mut().optimizer.prefer_hash_join = hash_join;
+    let mut started = start(planned, plan, Care::Usual, limits, left).await;
+    for care in [Care::NoHashJoin, Care::Little] {
+        match started {
+            Err(error) if is_exhausted(&error) => {
+                log::info!("{error}; trying again with more care");
+                started = start(planned, plan, care, limits, left).await;
+            }
+            done => return done,
+        }
+    }
+    started
+}
+
+async fn start(
+    planned: &Planned,
+    plan: &LogicalPlan,
+    care: Care,
+    limits: &SqlLimits,
+    left: &mut Duration,
+) -> DfResult<BoxStream<'static, DfResult<RecordBatch>>> {
+    let state = care.apply(planned, limits);
     let outside = |error: Error| DataFusionError::External(Box::new(error));
-    let physical = within(left, limits, state.create_physical_plan(&planned.plan)).await.map_err(outside)??;
-    let mut batches = execute_stream(physical, planned.context.task_ctx())?;
+    let physical = within(left, limits, state.create_physical_plan(plan)).await.map_err(outside)??;
+    let mut batches = execute_stream(physical, Arc::new(TaskContext::from(&state)))?;
     let first = within(left, limits, batches.next()).await.map_err(outside)?.transpose()?;
     Ok(stream::iter(first.map(Ok)).chain(batches).boxed())
 }
@@ -185,12 +242,13 @@ fn is_exhausted(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
-async fn send(sender: &mpsc::Sender<Result<FlightData>>, message: FlightData) -> Result<()> {
+/// Give a message to the client; `Gone` when it has left.
+pub async fn send(sender: &mpsc::Sender<Result<FlightData>>, message: FlightData) -> Result<()> {
     sender.send(Ok(message)).await.map_err(|_| Error::Gone)
 }
 
 /// Wait for some work, and take the time off what is left; an error when it is used up.
-async fn within<T>(left: &mut Duration, limits: &SqlLimits, work: impl Future<Output = T>) -> Result<T> {
+pub async fn within<T>(left: &mut Duration, limits: &SqlLimits, work: impl Future<Output = T>) -> Result<T> {
     let started = Instant::now();
     let done = tokio::time::timeout(*left, work).await;
     *left = left.saturating_sub(started.elapsed());

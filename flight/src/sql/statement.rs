@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{self, ObjectName, ObjectNamePart, TableFactor, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -34,8 +33,8 @@ const MOST_NESTED: usize = 64;
 pub struct Planned {
     /// Where its tables are registered.
     pub context: SessionContext,
-    /// What to do.
-    pub plan: LogicalPlan,
+    /// What to do, one after another: once for each row of parameters.
+    pub plans: Vec<LogicalPlan>,
     /// The columns that go out.
     pub schema: SchemaRef,
     /// What its names stand for.
@@ -62,9 +61,9 @@ pub struct Planner {
 impl Planner {
     /// Plan a statement with its bound parameters.
     pub async fn plan(&self, session: &Session, handle: &Handle) -> Result<Planned> {
-        let values = handle.values()?;
-        let (statement, count) = self.parse(&handle.sql, &values)?;
-        if count != values.len() {
+        let rows = handle.values()?;
+        let (statement, count) = self.parse(&handle.sql)?;
+        if let Some(values) = rows.iter().find(|values| values.len() != count) {
             return Err(Error::InvalidArgument(format!(
                 "The statement has {count} parameters, {} values are bound.",
                 values.len()
@@ -72,14 +71,28 @@ impl Planner {
         }
         let context = self.context()?;
         let (statement, pins) = self.open(session, statement, &handle.pins, &context).await?;
-        let plan = plan(&context, statement).await?;
-        let schema = schema(&context, &plan)?;
-        Ok(Planned { context, plan, schema, pins })
+        let mut plans: Vec<LogicalPlan> = Vec::with_capacity(rows.len());
+        let mut told: Option<SchemaRef> = None;
+        for values in &rows {
+            let mut bound = statement.clone();
+            if let Statement::Statement(inner) = &mut bound {
+                params::bind(inner.as_mut(), values)?;
+            }
+            let plan = plan(&context, bound).await?;
+            let schema = schema(&context, &plan)?;
+            told = Some(match told {
+                None => schema,
+                Some(told) => common(&told, &schema)?,
+            });
+            plans.push(plan);
+        }
+        let schema = told.ok_or_else(|| Error::InvalidArgument("No values are bound.".into()))?;
+        Ok(Planned { context, plans, schema, pins })
     }
 
     /// Check a statement, and tell its columns and parameters.
     pub async fn prepare(&self, session: &Session, sql: &str) -> Result<Prepared> {
-        let (statement, count) = self.parse(sql, &[])?;
+        let (statement, count) = self.parse(sql)?;
         let context = self.context()?;
         let (statement, _) = self.open(session, statement, &[], &context).await?;
         let planned = plan(&context, statement).await;
@@ -111,8 +124,8 @@ impl Planner {
         Ok(SessionContext::new_with_state(state))
     }
 
-    /// The statement with its values, if it is one SELECT; and how many parameters it has.
-    fn parse(&self, sql: &str, values: &[ScalarValue]) -> Result<(Statement, usize)> {
+    /// The statement, if it is one SELECT; and how many parameters it has.
+    fn parse(&self, sql: &str) -> Result<(Statement, usize)> {
         if sql.len() > self.limits.max_statement_bytes {
             return Err(Error::InvalidArgument(format!(
                 "The statement is {} bytes long; {} are taken. Upload long lists of values as a data set, and join it.",
@@ -134,7 +147,7 @@ impl Planner {
         if !matches!(inner.as_ref(), ast::Statement::Query(_)) {
             return Err(refused(&text, count));
         }
-        let count = params::bind(inner.as_mut(), values)?;
+        let count = params::bind(inner.as_mut(), &[])?;
         Ok((Statement::Statement(inner), count))
     }
 
@@ -208,6 +221,23 @@ fn schema(context: &SessionContext, plan: &LogicalPlan) -> Result<SchemaRef> {
         .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
         .map_err(errors::statement)?;
     Ok(plain_schema(analyzed.schema().as_arrow()))
+}
+
+/// The columns of rows that several rows of parameters select: a column may be null in one and not in another.
+fn common(a: &SchemaRef, b: &SchemaRef) -> Result<SchemaRef> {
+    let fields = a.fields().iter().zip(b.fields()).map(|(a, b)| {
+        if a.data_type() == b.data_type() {
+            return Ok(a.as_ref().clone().with_nullable(a.is_nullable() || b.is_nullable()));
+        }
+        Err(Error::InvalidArgument(format!(
+            "The column `{}` is {} with one row of parameters and {} with another: bind values of the same types, or cast \
+             the column.",
+            a.name(),
+            a.data_type(),
+            b.data_type()
+        )))
+    });
+    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }
 
 fn refused(sql: &str, count: usize) -> Error {

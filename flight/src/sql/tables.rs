@@ -116,7 +116,7 @@ impl Tables {
     }
 
     /// The id of the workspace of this name or id.
-    async fn workspace(&self, session: &Session, catalog: &str, name: &TableReference) -> Result<String> {
+    pub async fn workspace(&self, session: &Session, catalog: &str, name: &TableReference) -> Result<String> {
         let name = shortened(&name.to_string());
         let all = self.workspaces(session).await?;
         let named: Vec<&Workspace> =

@@ -90,7 +90,7 @@ pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()>
     sink.run_blocking(schema, move |out| {
         for object in objects {
             for batch in Reader::open(&object, out.prefetch_bytes())? {
-                out.batch(&batch?)?;
+                out.batch(batch?)?;
             }
         }
         Ok(())

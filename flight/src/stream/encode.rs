@@ -54,8 +54,20 @@ impl Encoder {
         SchemaAsIpc::new(&self.schema, &self.options).into()
     }
 
+    /// A message without rows that carries this for the client.
+    pub fn empty_message(&mut self, metadata: Bytes) -> Result<FlightData> {
+        let none = RecordBatch::new_empty(Arc::clone(&self.schema));
+        let (_, data) = self.generator.encode(&none, &mut self.tracker, &self.options, &mut self.context)?;
+        Ok(FlightData::from(data).with_app_metadata(metadata))
+    }
+
+    /// Split batches at so many bytes from now on.
+    pub fn set_target(&mut self, bytes: usize) {
+        self.target_bytes = bytes;
+    }
+
     /// Encode one batch into messages of about the target size; none for an empty batch.
-    pub fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<FlightData>) -> Result<()> {
+    pub fn encode(&mut self, batch: &RecordBatch, out: &mut impl Extend<FlightData>) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -64,7 +76,7 @@ impl Encoder {
         split(batch, self.target_bytes, &mut self.pieces);
         for piece in self.pieces.drain(..) {
             let (_, data) = self.generator.encode(&piece, &mut self.tracker, &self.options, &mut self.context)?;
-            out.push(data.into());
+            out.extend([FlightData::from(data)]);
         }
         Ok(())
     }

@@ -12,7 +12,6 @@ use parquet::file::metadata::RowGroupMetaData;
 use super::objects::{Object, ObjectId};
 use super::ranges::Windows;
 use super::{Sink, Streams, Table};
-use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::schema::plain_schema;
 use crate::ticket::{Narrowing, Ticket};
@@ -192,13 +191,12 @@ pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()>
         };
         pieces.extend(range.map(|row_group| Piece { object: object.clone(), footer: Arc::clone(&footer), row_group }));
     }
-    let limits = streams.limits.clone();
-    sink.run_blocking(schema, move |out| decode(pieces, &limits, out));
+    sink.run_blocking(schema, move |out| decode(pieces, out));
     Ok(())
 }
 
 /// Decode row group after row group, with the next one's bytes on their way.
-fn decode(mut pieces: VecDeque<Piece>, limits: &Limits, out: &mut super::Output) -> Result<()> {
+fn decode(mut pieces: VecDeque<Piece>, out: &mut super::Output) -> Result<()> {
     let fetch = |piece: &Piece, budget: u64| {
         Windows::new(piece.object.clone(), column_ranges(&piece.footer.row_groups()[piece.row_group]), budget)
     };
@@ -209,10 +207,10 @@ fn decode(mut pieces: VecDeque<Piece>, limits: &Limits, out: &mut super::Output)
         let group = &piece.footer.row_groups()[piece.row_group];
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
             .with_row_groups(vec![piece.row_group])
-            .with_batch_size(batch_rows(group, limits.batch_bytes))
+            .with_batch_size(batch_rows(group, out.batch_bytes()))
             .build()?;
         for batch in reader {
-            out.batch(&batch?)?;
+            out.batch(batch?)?;
         }
     }
     Ok(())

@@ -83,7 +83,7 @@ pub fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()> {
             }
             let mut batches = runtime.block_on(stream(&file))?;
             while let Some(batch) = runtime.block_on(batches.next()) {
-                out.batch(&batch.map_err(karyaksham_engine::EngineError::from)?)?;
+                out.batch(batch.map_err(karyaksham_engine::EngineError::from)?)?;
             }
         }
         Ok(())
