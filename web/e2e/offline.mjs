@@ -27,6 +27,9 @@ async function halt() {
   const drain =
     "mutation($i: DrainWorkerInput!) { drainWorker(input: $i) { __typename ... on Error { code message } } }";
   for (const id of stopped) await admin.ask(drain, { i: { id } });
+  // they hear of it a moment later
+  const states = async () => (await admin.ask("{ systemStatus { workers { state } } }")).systemStatus.workers;
+  while ((await states()).some((each) => each.state === "READY")) await new Promise((wake) => setTimeout(wake, 200));
 }
 async function go() {
   const resume =
