@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "ops/prometheus"
 ROUTES = ROOT / "ops/alertmanager/alertmanager.yaml"
 RUNBOOKS = ROOT / "docs/runbooks"
-UNIT_TESTS = Path(__file__).with_name("alerts.test.yaml")
+UNIT_TESTS = sorted(Path(__file__).parent.glob("*.test.yaml"))
 # how often one of ours stands in an expression
 OURS = re.compile(r"\bkaryaksham_[a-z0-9_]+")
 
@@ -46,12 +46,13 @@ def test_rules_are_rules() -> None:
     run("promtool", "check", "config", str(PROMETHEUS / "prometheus.yaml"))
 
 
-def test_alerts_speak_and_are_silent_when_they_should() -> None:
-    assert "SUCCESS" in run("promtool", "test", "rules", UNIT_TESTS.name, cwd=UNIT_TESTS.parent)
+@pytest.mark.parametrize("cases", UNIT_TESTS, ids=lambda path: str(path.name))
+def test_alerts_speak_and_are_silent_when_they_should(cases: Path) -> None:
+    assert "SUCCESS" in run("promtool", "test", "rules", cases.name, cwd=cases.parent)
 
 
 def test_every_alert_has_a_case_where_it_speaks_and_one_where_it_is_silent() -> None:
-    cases = [case for test in load(UNIT_TESTS)["tests"] for case in test["alert_rule_test"]]
+    cases = [case for path in UNIT_TESTS for test in load(path)["tests"] for case in test["alert_rule_test"]]
     speak = {case["alertname"] for case in cases if case["exp_alerts"]}
     silent = {case["alertname"] for case in cases if not case["exp_alerts"]}
     names = {alert["alert"] for alert in ALERTS}
