@@ -90,7 +90,7 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
 export function Code({ children }: { children: string }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <pre className="overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm" tabIndex={0}>
+    <pre className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm" tabIndex={0}>
       {children}
     </pre>
   );

@@ -14,7 +14,7 @@ interface Props {
 export function Table({ caption, head, right = [], children }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className="overflow-x-auto" aria-label={caption} tabIndex={0}>
+    <section className="relative overflow-x-auto" aria-label={caption} tabIndex={0}>
       <table className="w-full text-left">
         <thead className="text-sm text-muted">
           <tr>

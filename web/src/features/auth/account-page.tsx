@@ -87,7 +87,7 @@ function Tokens({ tokens, changed }: { tokens: readonly TokenFragment[]; changed
     changed();
   };
   return (
-    <Panel title="API tokens" className="overflow-x-auto">
+    <Panel title="API tokens" className="relative overflow-x-auto">
       <div className="grid grid-cols-1 gap-4">
         <p className="text-muted">
           For programs: the command line, Arrow Flight, GraphQL. A token acts as you in this workspace.

@@ -119,7 +119,7 @@ function facts(dataset: Detail): [string, React.ReactNode][] {
 
 function Columns({ schema }: { schema: NonNullable<Detail["schema"]> }) {
   return (
-    <Panel title={`Columns (${schema.length})`} className="overflow-x-auto">
+    <Panel title={`Columns (${schema.length})`} className="relative overflow-x-auto">
       <table className="w-full text-left">
         <thead className="text-sm text-muted">
           <tr>

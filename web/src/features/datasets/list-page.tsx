@@ -48,7 +48,7 @@ export function DatasetsPage() {
           </Empty>
         )}
         {list.items && list.items.length > 0 && (
-          <Panel className="overflow-x-auto !p-0">
+          <Panel className="relative overflow-x-auto !p-0">
             <Table items={list.items} />
           </Panel>
         )}

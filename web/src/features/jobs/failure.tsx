@@ -74,7 +74,7 @@ function Offender({ id, row, offset }: { id: string; row: number; offset: number
         aria-label="The row at fault"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
         tabIndex={0}
-        className="overflow-x-auto rounded-lg border border-line bg-surface py-2 font-mono text-sm"
+        className="relative overflow-x-auto rounded-lg border border-line bg-surface py-2 font-mono text-sm"
       >
         <ol>
           {found.lines.map((line) => (

@@ -85,7 +85,7 @@ export function JobsPage() {
         </Empty>
       )}
       {items && items.length > 0 && (
-        <Panel className="overflow-x-auto !p-0">
+        <Panel className="relative overflow-x-auto !p-0">
           <Table items={items} changed={take} />
         </Panel>
       )}

@@ -91,7 +91,7 @@ export function StepCard(props: Props) {
         {Form ? (
           <Form settings={settingsOf(step)} columns={columns} change={(settings) => change({ [kind]: settings })} />
         ) : (
-          <pre className="overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm">
+          <pre className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm">
             {JSON.stringify(settingsOf(step), null, 2)}
           </pre>
         )}
