@@ -8,7 +8,6 @@ mod auth;
 mod call;
 mod catalog;
 pub mod config;
-mod cork;
 pub mod error;
 pub mod logging;
 mod poll;
@@ -27,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use futures::StreamExt as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -103,8 +101,7 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
             tls::connections(
                 TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_mins(1))),
                 acceptor,
-            )
-            .map(|accepted| accepted.map(cork::Corked::new)),
+            ),
             async move {
                 let _ = stopping.await;
             },
