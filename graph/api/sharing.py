@@ -32,7 +32,6 @@ from strawberry.types.field import StrawberryField
 
 _SHAREABLE: Final = "_shareable_as"
 
-
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -68,7 +67,8 @@ class _Answered:
 class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes an event of a subscription unless somebody's equal answer to the same event is there."""
 
-    _answers: _Answers | None = None
+    # where the answer goes that this executor makes, if it may be anybody's
+    _kept: _Answers | None = None
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """Return what answers for an event: see the class."""
@@ -80,16 +80,16 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
             return cast("Executor[Any]", _Answered(known[question][1]))
         executor = super().build_per_event_executor(payload.make(payload.row))
         if isinstance(executor, SharingExecutor):
-            executor._answers = known
+            executor._kept = known
         return executor
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         """Return the answer; it is kept for others unless it has errors or is asynchronous."""
         answer = super().execute_operation(serially)
-        if self._answers is not None and isinstance(answer, ExecutionResult) and not answer.errors:
+        if self._kept is not None and isinstance(answer, ExecutionResult) and not answer.errors:
             question = self._question()
             if question is not None:
-                self._answers[question] = (self.operation, answer)
+                self._kept[question] = (self.operation, answer)
         return answer
 
     def _question(self) -> _Question | None:
