@@ -2,7 +2,6 @@
 //!
 //! `s3://bucket/key` goes to the S3-compatible storage whose address and keys the request carries; `file:///…` and
 //! plain paths go to this machine's files. Nothing is taken from the environment, and no other scheme is known.
-//! Network traffic runs on its own small runtime, so that busy CPU threads never starve it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
-use object_store::client::{HttpError, SpawnedReqwestConnector};
+use object_store::client::HttpError;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -22,10 +21,10 @@ use object_store::{
     ObjectStoreExt, RetryConfig, coalesce_ranges,
 };
 use serde::Deserialize;
-use tokio::runtime::{Handle, Runtime};
 use url::Url;
 
 use crate::error::{EngineError, ErrorCode, Result};
+use crate::network::{Connector, network};
 
 /// The content type of everything written. SeaweedFS gzips what it takes for text, which costs five sixths of the
 /// read speed; it leaves this one alone.
@@ -297,7 +296,7 @@ fn build_s3(bucket: &str, options: &StorageOptions) -> Result<Arc<dyn ObjectStor
         .with_allow_http(true)
         .with_client_options(client)
         .with_retry(retry)
-        .with_http_connector(SpawnedReqwestConnector::new(network()?));
+        .with_http_connector(Connector::new(network()?));
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }
@@ -314,31 +313,6 @@ pub fn is_connection_error(error: &object_store::Error) -> bool {
         source = current.source();
     }
     false
-}
-
-/// The runtime that network traffic runs on; made at first use, and made anew in a forked child, where the parent's
-/// threads do not exist.
-pub fn network() -> Result<Handle> {
-    static RUNTIME: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
-    let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = std::process::id();
-    if let Some((owner, runtime)) = slot.as_ref()
-        && *owner == pid
-    {
-        return Ok(runtime.handle().clone());
-    }
-    if let Some((_, stale)) = slot.take() {
-        // Its threads stayed in the parent: dropping it would wait for them for ever.
-        std::mem::forget(stale);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("karyaksham-net")
-        .enable_all()
-        .build()?;
-    let handle = runtime.handle().clone();
-    *slot = Some((pid, runtime));
-    Ok(handle)
 }
 
 #[cfg(test)]

@@ -4,17 +4,16 @@ use std::time::SystemTime;
 
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightEndpoint, FlightInfo,
-    RenewFlightEndpointRequest, Result as ActionResult, Ticket as TicketBytes,
+    RenewFlightEndpointRequest, Result as ActionResult,
 };
-use bytes::Bytes;
 use prost::Message;
-use prost_types::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalog::{Answer, Caller, Catalog, not_found, path_of};
 use crate::error::{Error, Result};
-use crate::service::{Flight, number, table_of};
+use crate::info;
+use crate::service::{Flight, table_of};
 use crate::ticket::Kind;
 
 const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
@@ -133,12 +132,8 @@ impl Flight {
         if new.claims.files != old.claims.files {
             return Err(Error::NotReady("The table has other files by now: call GetFlightInfo again.".into()));
         }
-        Ok(FlightEndpoint {
-            ticket: Some(TicketBytes { ticket: Bytes::from(format!("{}{}", resolved.ticket, old.narrowing.suffix())) }),
-            expiration_time: Some(Timestamp { seconds: number(Some(new.claims.exp)), nanos: 0 }),
-            location: vec![],
-            ..endpoint
-        })
+        let ticket = format!("{}{}", resolved.ticket, old.narrowing.suffix());
+        Ok(FlightEndpoint { app_metadata: endpoint.app_metadata, ..info::endpoint(ticket, Some(new.claims.exp)) })
     }
 }
 
@@ -165,6 +160,8 @@ fn named(action: &Action) -> Result<(Kind, String)> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use karyaksham_engine::network::Connector;
 use karyaksham_engine::store::CONTENT_TYPE as STORED_AS;
 use object_store::aws::AmazonS3Builder;
-use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -206,12 +206,12 @@ impl Config {
 }
 
 impl StorageConfig {
-    /// Open the bucket for reading. Nothing is requested yet.
-    pub fn open(&self) -> Result<Arc<dyn ObjectStore>> {
-        self.build(ClientOptions::new().with_timeout(Duration::from_mins(1)), None)
+    /// Open the bucket for reading; its network traffic runs on that runtime, whoever reads. Nothing is requested yet.
+    pub fn open(&self, network: Handle) -> Result<Arc<dyn ObjectStore>> {
+        self.build(ClientOptions::new().with_timeout(Duration::from_mins(1)), network)
     }
 
-    /// Open the bucket for writing; its network traffic runs on that runtime, whichever one writes.
+    /// The same for writing.
     pub fn open_for_writing(&self, network: Handle) -> Result<Arc<dyn ObjectStore>> {
         // Of each part too: SeaweedFS gzips what it takes for text.
         let mut headers = HeaderMap::new();
@@ -220,10 +220,10 @@ impl StorageConfig {
             .with_default_headers(headers)
             .with_default_content_type(STORED_AS)
             .with_timeout(Duration::from_mins(2));
-        self.build(client, Some(SpawnedReqwestConnector::new(network)))
+        self.build(client, network)
     }
 
-    fn build(&self, client: ClientOptions, connector: Option<SpawnedReqwestConnector>) -> Result<Arc<dyn ObjectStore>> {
+    fn build(&self, client: ClientOptions, network: Handle) -> Result<Arc<dyn ObjectStore>> {
         let client = client.with_allow_http(true).with_connect_timeout(Duration::from_secs(5));
         // A client waits for the answer: give up within about ten seconds when the storage is gone.
         let retry = RetryConfig {
@@ -240,19 +240,14 @@ impl StorageConfig {
             .with_region(&self.region)
             .with_virtual_hosted_style_request(!self.path_style)
             .with_client_options(client)
-            .with_retry(retry);
-        if let Some(connector) = connector {
-            builder = builder.with_http_connector(connector);
-        }
+            .with_retry(retry)
+            // Even of statements, whose own threads compute.
+            .with_http_connector(Connector::new(network));
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
         }
         if let (Some(id), Some(secret)) = (&self.access_key_id, &self.secret_access_key) {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
-        }
-        // Requests run here, even those of statements, whose own threads compute.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            builder = builder.with_http_connector(SpawnedReqwestConnector::new(runtime));
         }
         let store = builder
             .build()
@@ -269,12 +264,12 @@ mod tests {
         "apiUrl":"http://127.0.0.1:8000","storage":{"endpoint":"http://127.0.0.1:1","region":"us-east-1","bucket":"b",
         "accessKeyId":"a","secretAccessKey":"s","pathStyle":true},"limits":{"maxStreams":3}}"#;
 
-    #[test]
-    fn given_limits_win_and_the_rest_has_defaults() {
+    #[tokio::test]
+    async fn given_limits_win_and_the_rest_has_defaults() {
         let config = Config::from_json(GOOD).unwrap();
         assert_eq!(config.limits.max_streams, 3);
         assert_eq!(config.limits.batch_bytes, 2 * 1024 * 1024);
-        assert!(config.storage.open().is_ok());
+        assert!(config.storage.open(Handle::current()).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod call;
 mod catalog;
 pub mod config;
 pub mod error;
+mod info;
 pub mod logging;
 mod poll;
 mod pull;

@@ -11,13 +11,12 @@ use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_descriptor::DescriptorType;
-use arrow_flight::{FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket as TicketBytes};
+use arrow_flight::{FlightData, FlightDescriptor, FlightInfo};
 use bytes::Bytes;
 use karyaksham_engine::pull::Pull;
 use karyaksham_engine::request::{InputRequest, RunRequest};
 use karyaksham_engine::store::Stores;
 use object_store::ObjectStore;
-use prost_types::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -27,10 +26,10 @@ use tonic::metadata::MetadataMap;
 use crate::catalog::{Answer, Caller, Catalog, parse};
 use crate::config::SqlLimits;
 use crate::error::{Error, Result};
-use crate::service::number;
+use crate::info;
 use crate::sql::errors;
 use crate::sql::run::{Runner, send, within};
-use crate::stream::{Encoder, Messages, Streams, schema_bytes};
+use crate::stream::{Encoder, Messages, Streams};
 use crate::ticket::{Opened, Verifier};
 
 /// What a ticket of a pull allows: to run this specification on these inputs, once, until `exp`.
@@ -127,22 +126,7 @@ impl Pulls {
         };
         let expires = claims.exp;
         let schema = self.schema(claims).await?;
-        let endpoint = FlightEndpoint {
-            ticket: Some(TicketBytes { ticket: Bytes::from(signed.ticket) }),
-            // Empty means: here. A client never has to dial another address, nor sends its token there.
-            location: vec![],
-            expiration_time: Some(Timestamp { seconds: number(Some(expires)), nanos: 0 }),
-            app_metadata: Bytes::new(),
-        };
-        Ok(FlightInfo {
-            schema: schema_bytes(&schema)?,
-            flight_descriptor: Some(descriptor.clone()),
-            endpoint: vec![endpoint],
-            total_records: -1,
-            total_bytes: -1,
-            ordered: true,
-            app_metadata: Bytes::new(),
-        })
+        info::uncounted(&schema, descriptor, info::endpoint(signed.ticket, Some(expires)))
     }
 
     async fn schema(&self, claims: PullClaims) -> Result<SchemaRef> {

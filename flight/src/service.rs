@@ -9,13 +9,12 @@ use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::Command;
 use arrow_flight::{
-    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, Result as ActionResult, SchemaResult, Ticket as TicketBytes,
+    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, Result as ActionResult, SchemaResult, Ticket as TicketBytes,
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use prost::Message as _;
-use prost_types::Timestamp;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
@@ -27,6 +26,7 @@ use crate::call::{Call, text_of};
 use crate::catalog::{Caller, Catalog, Listed, Page};
 use crate::config::Limits;
 use crate::error::{Error, Result};
+use crate::info::{self, number};
 use crate::poll::ready;
 use crate::pull::{self, Pulls};
 use crate::put::{PutStream, Puts};
@@ -79,13 +79,7 @@ impl Flight {
         let endpoint = table
             .parts
             .iter()
-            .map(|part| FlightEndpoint {
-                ticket: Some(TicketBytes { ticket: Bytes::from(format!("{}{}", resolved.ticket, part.suffix())) }),
-                // Empty means: here. A client never has to dial another address, nor sends its token there.
-                location: vec![],
-                expiration_time: Some(Timestamp { seconds: number(Some(ticket.claims.exp)), nanos: 0 }),
-                app_metadata: Bytes::new(),
-            })
+            .map(|part| info::endpoint(format!("{}{}", resolved.ticket, part.suffix()), Some(ticket.claims.exp)))
             .collect();
         let stored: u64 = ticket.claims.files.iter().map(|file| file.size_bytes).sum();
         Ok(FlightInfo {
@@ -165,11 +159,6 @@ impl Flight {
             }
         }
     }
-}
-
-/// `-1` is Flight's "unknown".
-pub(crate) fn number(value: Option<u64>) -> i64 {
-    value.and_then(|value| i64::try_from(value).ok()).unwrap_or(-1)
 }
 
 /// Who calls.

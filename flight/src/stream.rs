@@ -75,7 +75,7 @@ impl Streams {
             .map_err(|error| Error::Config(format!("S3_BUCKET '{}' is no bucket name: {error}.", storage.bucket)))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
-            store: storage.open()?,
+            store: storage.open(Handle::current())?,
             limits,
             footers: Arc::default(),
             bucket,

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 
 use super::decode::Pieces;
 use crate::error::{EngineError, Result};
+use crate::network::network;
 use crate::progress::Progress;
-use crate::store::{self, Location};
+use crate::store::Location;
 
 /// Size of one ranged read from object storage, and how many are under way: one long GET reaches half the speed.
 const REMOTE: (u64, usize) = (8 << 20, 8);
@@ -31,7 +32,7 @@ impl Chunks {
         let (length, ahead) = if location.file.is_some() { LOCAL } else { REMOTE };
         let (sender, receiver) = mpsc::channel(1);
         let location = location.clone();
-        store::network()?.spawn(async move {
+        network()?.spawn(async move {
             // The version that the first read meets is the one that all others must meet.
             let location = match (&location.version, location.head().await) {
                 (Some(_), _) => location,

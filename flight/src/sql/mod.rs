@@ -25,8 +25,7 @@ use arrow_flight::sql::{
     Any, Command, CommandPreparedStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, ActionType, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, PutResult, Result as ActionResult,
-    SchemaResult, Ticket as TicketBytes,
+    Action, ActionType, FlightData, FlightDescriptor, FlightInfo, PutResult, Result as ActionResult, SchemaResult,
 };
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
@@ -38,6 +37,7 @@ use crate::auth;
 use crate::catalog::{Caller, Catalog};
 use crate::config::Limits;
 use crate::error::{Error, Result};
+use crate::info;
 use crate::stream::{Messages, Streams, schema_bytes};
 use crate::ticket::Verifier;
 
@@ -131,22 +131,7 @@ impl Sql {
                 (self.answer(&session, other).await?.schema().as_ref().clone(), ticket)
             }
         };
-        let endpoint = FlightEndpoint {
-            ticket: Some(TicketBytes { ticket: Bytes::from(ticket) }),
-            // Empty means: here. A client never has to dial another address, nor sends its token there.
-            location: vec![],
-            expiration_time: None,
-            app_metadata: Bytes::new(),
-        };
-        Ok(FlightInfo {
-            schema: schema_bytes(&schema)?,
-            flight_descriptor: Some(descriptor.clone()),
-            endpoint: vec![endpoint],
-            total_records: -1,
-            total_bytes: -1,
-            ordered: true,
-            app_metadata: Bytes::new(),
-        })
+        info::uncounted(&schema, descriptor, info::endpoint(ticket, None))
     }
 
     /// `GetSchema` of a command.
