@@ -1,11 +1,13 @@
 """The claim: which waiting job a worker gets, in one conditional statement.
 
 Order, first to last: the highest priority; the workspace that runs the fewest jobs; of those the one that was served
-longest ago (with one slot all of them run none); the job that has waited longest. Within its workspace a job comes by
-priority and age. A workspace at its limit of running jobs, and a job that needs more memory than the worker has, are
-passed over.
+longest ago (with one slot all of them run none); the oldest job. Within its workspace a job comes by priority and age,
+and age is since it was submitted (ids are in the order of time): a job whose worker died keeps its place, and does not
+go behind all that was queued meanwhile. A workspace at its limit of running jobs, and a job that needs more memory than
+the worker has, are passed over.
 
-Cost: some probes of `ix_jobs_waiting` per workspace that has jobs waiting, whatever the number of those jobs.
+Cost: some probes of `ix_jobs_waiting` per workspace that has jobs waiting, whatever the number of those jobs; only those
+that wait out a pause before their next attempt are stepped over, in the index.
 
 The limit is strict: a claim takes one of the workspace's numbered slots below the limit, and a unique index over the
 slots of RUNNING jobs lets one of two claims at once win. The other one gets an `IntegrityError` and is tried again on a
@@ -77,7 +79,7 @@ eligible AS (
 ),
 heads AS (
     SELECT head.*, eligible.most, row_number() OVER (
-        ORDER BY head.priority DESC, eligible.running, eligible.served_at NULLS FIRST, head.next_attempt_at, head.id
+        ORDER BY head.priority DESC, eligible.running, eligible.served_at NULLS FIRST, head.id
     ) AS place
     FROM eligible CROSS JOIN LATERAL (
         SELECT waiting.id, waiting.workspace_id, waiting.priority, waiting.next_attempt_at, waiting.sequence,
@@ -85,7 +87,7 @@ heads AS (
         FROM jobs waiting
         WHERE waiting.workspace_id = eligible.workspace_id AND waiting.status = 'PENDING' AND {free} {only}
           AND COALESCE(waiting.memory_limit_bytes, CAST(:memory AS bigint)) <= CAST(:memory_total AS bigint)
-        ORDER BY waiting.priority DESC, waiting.next_attempt_at, waiting.id
+        ORDER BY waiting.priority DESC, waiting.id
         LIMIT (SELECT greatest(2, {heads} / greatest(count(*), 1)) FROM eligible)
     ) AS head
 )

@@ -53,7 +53,7 @@ class Model:
             free = [n for n, state in enumerate(self.jobs) if machine.claim(state, now, LEASE)]
             if not free:
                 return replace(self, answer=None)
-            number = min(free, key=lambda n: (self.jobs[n].next_attempt_at, n))
+            number = min(free)  # the oldest
         state = self.jobs[number]
         new: JobState | None
         match op.kind:

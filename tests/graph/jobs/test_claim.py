@@ -64,6 +64,12 @@ async def limit(user: User, most: int | None) -> None:
         )
 
 
+async def move(services: Services, column: str, job: UUID) -> None:
+    """Let a moment of the job's be a minute ago."""
+    async with services.db.system() as session:
+        await session.execute(text(f"UPDATE jobs SET {column} = now() - interval '1 min' WHERE id = :id"), {"id": job})
+
+
 async def claim_all(leases: Leases, number: int) -> list[Assignment]:
     """Claim so many in turn, fewer when there are no more."""
     taken = [await leases.claim("w") for _ in range(number)]
@@ -110,6 +116,21 @@ async def test_priority_goes_before_fairness_and_age(services: Services, user: U
     works = await claim_all(leases, 6)
     assert [work.job_id for work in works[:4]] == [late, other, *normal]
     assert owners(works, a=user, b=stranger) == "abaaaa"
+
+
+async def test_a_job_that_is_tried_again_keeps_its_place(services: Services, user: User) -> None:
+    """Its worker died: it does not wait behind all that was queued since, but for the pause before its next attempt."""
+    leases = leases_of(services)
+    first, second, *_ = await put(user, 50, waited=60)
+    (lost,) = await claim_all(leases, 1)
+    assert lost.job_id == first
+    await move(services, "lease_until", first)
+    assert [job for job, *_ in await leases.expire()] == [first]
+    (work,) = await claim_all(leases, 1)
+    assert work.job_id == second, "nobody waits for its pause to end"
+    await move(services, "next_attempt_at", first)
+    (work,) = await claim_all(leases, 1)
+    assert (work.job_id, work.attempt) == (first, 2)
 
 
 async def test_a_workspace_never_passes_its_limit_also_when_many_claim_at_once(
