@@ -202,14 +202,17 @@ def test_configurations_are_where_the_commands_look(name: str) -> None:
 
 def test_prometheus_finds_what_it_scrapes() -> None:
     scrapes = yaml.safe_load((OPS / "prometheus/prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
-    ports = {"api": Settings().api_port, "worker": int(SERVICES["worker"]["environment"]["WORKER_METRICS_PORT"])}
+    ports = {
+        "api": Settings.model_fields["api_port"].default,
+        "worker": int(SERVICES["worker"]["environment"]["WORKER_METRICS_PORT"]),
+    }
     for scrape in scrapes:
         for names in scrape["dns_sd_configs"]:
             for name in names["names"]:
                 assert "observe" in SERVICES[name]["networks"]
                 assert names["port"] == ports[name]
                 assert f":{ports[name]}/readyz" in " ".join(SERVICES[name]["healthcheck"]["test"])
-    assert str(Settings().flight_port) in " ".join(SERVICES["flight"]["healthcheck"]["test"])
+    assert str(Settings.model_fields["flight_port"].default) in " ".join(SERVICES["flight"]["healthcheck"]["test"])
 
 
 def test_the_collector_is_sent_what_it_forwards() -> None:
