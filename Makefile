@@ -79,7 +79,7 @@ monitoring: .venv/.synced ## Rules, alerts, routes and dashboards, with a real P
 	@$(PY) -m ops.setup.debian_tools
 	@$(PY) -m pytest tests/ops/monitoring $(PYTEST_ARGS)
 
-deployment: .venv/.synced web/node_modules/.synced ## Container files, chart and workflows, with Helm and the schemas that they are held against (fetched if need be).
+deployment: setup ## Container files, chart and workflows, with Helm and the schemas that they are held against (fetched if need be).
 	@$(PY) -m ops.setup.package_tools
 	@$(PY) -m pytest tests/ops/containers tests/ops/kubernetes tests/ops/workflows $(PYTEST_ARGS)
 

@@ -141,7 +141,8 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
             yield found
             assert '"level":"error"' not in (folder / "traefik.log").read_text()
         finally:
-            process.terminate()
+            # at once: the order would wait for requests, of which there are none
+            process.kill()
             process.wait(PATIENCE)
 
 
