@@ -202,23 +202,27 @@ SEAWEED_PORTS: Final = (
 )
 
 
-def seaweed(data: DataDir, secrets: Secrets, port: int, inner: Mapping[str, int]) -> Part:
-    """Lay out SeaweedFS: S3 on `port`, its inner servers on `inner` (keys: `SEAWEED_PORTS`), all on 127.0.0.1.
-
-    `security.toml` closes the inner HTTP servers, which are open to everybody on the machine by default.
-    """
+def seaweed_identities(access_key_id: str, secret_access_key: str) -> str:
+    """Return the file of those who may use S3: one, who may do everything."""
     identity = {
         "name": "karyaksham",
-        "credentials": [{"accessKey": secrets.s3_access_key_id, "secretKey": secrets.s3_secret_access_key}],
+        "credentials": [{"accessKey": access_key_id, "secretKey": secret_access_key}],
         "actions": ["Admin", "Read", "List", "Tagging", "Write"],
     }
-    config = data.s3 / "identities.json"
-    write_private(config, json.dumps({"identities": [identity]}))
+    return json.dumps({"identities": [identity]})
+
+
+def seaweed_security(key: str) -> str:
+    """Return `security.toml`, which closes the inner HTTP servers; they are open to everybody by default."""
     sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
-    write_private(
-        data.s3 / "security.toml",
-        "".join(f'[{name}]\nkey = "{secrets.s3_internal_key}{n}"\n' for n, name in enumerate(sections)),
-    )
+    return "".join(f'[{name}]\nkey = "{key}{number}"\n' for number, name in enumerate(sections))
+
+
+def seaweed(data: DataDir, secrets: Secrets, port: int, inner: Mapping[str, int]) -> Part:
+    """Lay out SeaweedFS: S3 on `port`, its inner servers on `inner` (keys: `SEAWEED_PORTS`), all on 127.0.0.1."""
+    config = data.s3 / "identities.json"
+    write_private(config, seaweed_identities(secrets.s3_access_key_id, secrets.s3_secret_access_key))
+    write_private(data.s3 / "security.toml", seaweed_security(secrets.s3_internal_key))
     store = data.s3 / "data"
     store.mkdir(mode=0o700, exist_ok=True)
     command = [

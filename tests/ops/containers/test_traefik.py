@@ -1,0 +1,278 @@
+"""A real Traefik with the files of `ops/traefik` before the real service: what passes, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.flight as fl
+import pytest
+import websockets
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ops.setup.package_tools import PACKAGES, traefik
+from tests.graph.http.serving import free_port
+from tests.ops.containers.composition import OPS, services
+from tests.processes import PATIENCE
+from tests.stack import Account, Stack, clean_environment, stack_in
+
+DOMAIN = "localhost"
+STORAGE = f"s3.{DOMAIN}"
+WATCH = "subscription { systemStatusChanged { at queueDepth } }"
+
+
+@dataclass
+class Proxied:
+    """The service behind Traefik; `port` is that of HTTPS, `plain` that of HTTP."""
+
+    stack: Stack
+    port: int
+    plain: int
+    certificate: Path
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def request(self, method: str, path: str, host: str = DOMAIN, **options: Any) -> httpx.Response:
+        """Ask by a name that no resolver has to know."""
+        headers = {"Host": f"{host}:{self.port}"} | options.pop("headers", {})
+        with httpx.Client(verify=self.tls, timeout=PATIENCE) as client:
+            url = f"https://127.0.0.1:{self.port}{path}"
+            return client.request(method, url, headers=headers, extensions={"sni_hostname": host}, **options)
+
+    def stored(self, method: str, url: str, body: bytes | None = None) -> httpx.Response:
+        """Use a presigned URL."""
+        base = f"https://{STORAGE}:{self.port}"
+        assert url.startswith(base), url
+        headers = {"Content-Type": "application/x-karyaksham"} if body is not None else {}
+        return self.request(method, url.removeprefix(base), STORAGE, content=body, headers=headers)
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for both names, signed by itself, with its key beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(DOMAIN), x509.DNSName(STORAGE)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls_cert").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "tls_key").write_bytes(private)
+    return folder / "tls_cert"
+
+
+def localized(name: str, changes: dict[str, str], folder: Path) -> Path:
+    """One of the files, with this machine's addresses; each change must find what it changes."""
+    text = (OPS / "traefik" / name).read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    folder = tmp_path_factory.mktemp("traefik")
+    port, plain, ping = free_port(), free_port(), free_port()
+    environment = clean_environment(
+        PUBLIC_URL=f"https://{DOMAIN}:{port}",
+        S3_PUBLIC_ENDPOINT_URL=f"https://{STORAGE}:{port}",
+        TRUSTED_PROXIES="127.0.0.1",
+    )
+    with stack_in(folder / "data", env=environment) as stack:
+        inner = json.loads((stack.data_dir / "run/environment.json").read_text())
+        routes = {
+            "http://api:8000": inner["API_URL"],
+            "h2c://flight:8815": f"h2c://127.0.0.1:{inner['FLIGHT_PORT']}",
+            "http://seaweedfs:8333": inner["S3_ENDPOINT_URL"],
+            "/run/secrets": str(folder),
+        }
+        ports = {"address: :8443": f"address: 127.0.0.1:{port}", "address: :8080": f"address: 127.0.0.1:{plain}"}
+        ports |= {"address: :8082": f"address: 127.0.0.1:{ping}", "/etc/traefik": str(folder)}
+        localized("routes.yaml", routes, folder)
+        static = localized("traefik.yaml", ports, folder)
+        file = certificate(folder)
+        command = [traefik(), f"--configFile={static}"]
+        with (folder / "traefik.log").open("wb") as log:
+            process = subprocess.Popen(command, env=os.environ | {"DOMAIN": DOMAIN}, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            found = Proxied(stack, port, plain, file)
+            while True:
+                text = (folder / "traefik.log").read_text()
+                assert process.poll() is None, text
+                assert time.monotonic() < deadline, text
+                try:
+                    if found.request("GET", "/readyz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+            yield found
+            assert '"level":"error"' not in (folder / "traefik.log").read_text()
+        finally:
+            # at once: the order would wait for requests, of which there are none
+            process.kill()
+            process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def person(proxied: Proxied) -> Account:
+    # the stack's own address: what is asked through the proxy is asked below
+    inner = json.loads((proxied.stack.data_dir / "run/environment.json").read_text())
+    account = Account(f"{inner['API_URL']}/graphql", email=inner["ADMIN_EMAIL"], password=inner["ADMIN_PASSWORD"])
+    document = "mutation ($i: LogInInput!) { logIn(input: $i) { ... on LogInSuccess { accessToken } } }"
+    answer = ask(proxied, document, {"i": {"email": account.email, "password": account.password}})
+    account.token = answer["data"]["logIn"]["accessToken"]
+    return account
+
+
+def ask(proxied: Proxied, document: str, variables: dict[str, Any], token: str | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = {"query": document, "variables": variables}
+    return proxied.request("POST", "/graphql", json=body, headers=headers).json()
+
+
+def test_the_version_is_that_of_the_compose_file() -> None:
+    assert services()["traefik"]["image"] == f"traefik:v{PACKAGES['traefik'].version}"
+    static = yaml.safe_load((OPS / "traefik/traefik.yaml").read_text(encoding="utf-8"))
+    inner = {str(entry["address"]).removeprefix(":") for entry in static["entryPoints"].values()}
+    assert {mapping.split(":")[1] for mapping in services()["traefik"]["ports"]} <= inner
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_only_tls_1_3_is_spoken(proxied: Proxied, version: ssl.TLSVersion) -> None:
+    context = proxied.tls
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", proxied.port), PATIENCE) as plain:
+        if version == ssl.TLSVersion.TLSv1_2:
+            with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
+                context.wrap_socket(plain, server_hostname=DOMAIN)
+        else:
+            with context.wrap_socket(plain, server_hostname=DOMAIN) as secure:
+                assert secure.version() == "TLSv1.3"
+
+
+def test_a_name_that_is_not_ours_gets_no_certificate(proxied: Proxied) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", proxied.port), PATIENCE) as plain,
+        pytest.raises(ssl.SSLError),
+    ):
+        proxied.tls.wrap_socket(plain, server_hostname="elsewhere.example")
+
+
+def test_plain_http_is_sent_on(proxied: Proxied) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{proxied.plain}/jobs", headers={"Host": DOMAIN})
+    assert (answer.status_code, answer.headers["location"]) == (301, f"https://{DOMAIN}/jobs")
+
+
+def test_the_web_application_passes_and_what_is_inner_does_not(proxied: Proxied) -> None:
+    assert "<html" in proxied.request("GET", "/").text
+    for path in ("/metrics", "/internal/flight"):
+        answer = proxied.request("GET", path)
+        assert (answer.status_code, answer.text) == (404, "404 page not found\n")
+    inner = json.loads((proxied.stack.data_dir / "run/environment.json").read_text())["API_URL"]
+    assert httpx.get(f"{inner}/metrics").status_code == 200
+
+
+async def test_websockets_pass(proxied: Proxied, person: Account) -> None:
+    protocol = websockets.Subprotocol("graphql-transport-ws")
+    options: dict[str, Any] = {"ssl": proxied.tls, "host": "127.0.0.1", "port": proxied.port}
+    address = f"wss://{DOMAIN}:{proxied.port}/graphql"
+    async with websockets.connect(address, subprotocols=[protocol], **options) as found:
+        await found.send(
+            json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {person.token}"}})
+        )
+        assert json.loads(await asyncio.wait_for(found.recv(), PATIENCE))["type"] == "connection_ack"
+        await found.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": WATCH}}))
+        first = json.loads(await asyncio.wait_for(found.recv(), PATIENCE))
+        assert first["payload"]["data"]["systemStatusChanged"]["at"]
+
+
+def test_event_streams_pass_while_they_are_open(proxied: Proxied, person: Account) -> None:
+    headers = {
+        "Authorization": f"Bearer {person.token}",
+        "Accept": "text/event-stream",
+        "Host": f"{DOMAIN}:{proxied.port}",
+    }
+    with (
+        httpx.Client(verify=proxied.tls, timeout=PATIENCE) as client,
+        client.stream(
+            "POST",
+            f"https://127.0.0.1:{proxied.port}/graphql",
+            json={"query": WATCH},
+            headers=headers,
+            extensions={"sni_hostname": DOMAIN},
+        ) as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        # the subscription never ends: this line comes while it is open
+        assert next(line for line in answer.iter_lines() if "systemStatusChanged" in line)
+
+
+def test_files_go_up_and_come_down_and_tables_stream(proxied: Proxied, person: Account) -> None:
+    """The whole path of a file by the outer addresses: presigned parts, and Flight over TLS by HTTP/2."""
+    rows = 2_000_000
+    data = b"id,text\n" + b"".join(b"%d,%016d\n" % (number, number * 7) for number in range(rows))
+    begun = person.begin("big.csv", len(data))
+    size = int(begun["partSizeBytes"])
+    document = (
+        "mutation ($i: SignUploadPartsInput!) { signUploadParts(input: $i) {"
+        " ... on SignUploadPartsSuccess { parts { partNumber url } } } }"
+    )
+    wanted = {"i": {"uploadId": begun["id"], "partNumbers": list(range(1, int(begun["partCount"]) + 1))}}
+    for part in ask(proxied, document, wanted, person.token)["data"]["signUploadParts"]["parts"]:
+        start = (part["partNumber"] - 1) * size
+        proxied.stored("PUT", part["url"], data[start : start + size]).raise_for_status()
+    dataset = person.complete(begun)
+    assert person.wait_dataset(dataset)["status"] == "READY"
+
+    spec = {"version": 1, "steps": [{"filter": {"where": "id < 10"}}], "output": {"format": "csv"}}
+    job = person.run_job(spec, input=dataset)
+    (file,) = job["result"]["files"]
+    down = proxied.stored("GET", file["url"])
+    assert len(down.text.splitlines()) == 11
+
+    options: dict[str, Any] = {"tls_root_certs": proxied.certificate.read_bytes()}
+    with fl.connect(f"grpc+tls://{DOMAIN}:{proxied.port}", **options) as client:
+        call = fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {person.token}".encode())])
+        info = client.get_flight_info(fl.FlightDescriptor.for_path("datasets", dataset), call)
+        parts = [client.do_get(endpoint.ticket, call).read_all() for endpoint in info.endpoints]
+    assert sum(part.num_rows for part in parts) == rows
+
+
+def test_presigned_urls_stay_out_of_the_log(proxied: Proxied) -> None:
+    lines = (proxied.stack.data_dir.parent / "traefik.log").read_text().splitlines()
+    requests = [line for line in lines if '"DownstreamStatus"' in line]
+    assert requests
+    assert not [line for line in requests if re.search("(?i)signature|x-amz|bearer", line)]
