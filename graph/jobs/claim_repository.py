@@ -6,8 +6,8 @@ and age is since it was submitted (ids are in the order of time): a job whose wo
 go behind all that was queued meanwhile. A workspace at its limit of running jobs, and a job that needs more memory than
 the worker has, are passed over.
 
-Cost: some probes of `ix_jobs_waiting` per workspace that has jobs waiting, whatever the number of those jobs; only those
-that wait out a pause before their next attempt are stepped over, in the index.
+Cost: some probes of `ix_jobs_waiting` per workspace that has jobs waiting, whatever the number of those jobs; only
+those that wait out a pause before their next attempt are stepped over, in the index.
 
 The limit is strict: a claim takes one of the workspace's numbered slots below the limit, and a unique index over the
 slots of RUNNING jobs lets one of two claims at once win. The other one gets an `IntegrityError` and is tried again on a
