@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 UNFINISHED = "SELECT count(*) AS n FROM jobs WHERE status IN ('PENDING', 'RUNNING')"
 UNCLEARED = """SELECT count(*) AS n FROM job_attempts
 WHERE finished_at IS NOT NULL AND outcome <> 'SUCCEEDED' AND cleaned_at IS NULL"""
+# asyncio's word for an error that nobody looked at
+UNRETRIEVED = "was never retrieved"
 AGE = "UPDATE job_attempts SET finished_at = finished_at - interval '10 minutes' WHERE cleaned_at IS NULL"
 # an outage that the last fault left behind may take the engine's whole patience with storage, more than once
 QUIET_SECONDS = 6 * PATIENCE
@@ -79,6 +81,18 @@ class Report:
     def whole(self) -> str:
         """With the log of faults, problems or none."""
         return str(self) if self.problems else "\n".join([str(self), "", *self.faults])
+
+
+def unretrieved(logs: Path) -> list[str]:
+    """Each place in the logs where an error was looked at by nobody, with what follows: the folder does not last."""
+    found = []
+    for log in sorted(logs.glob("*.log*")):
+        first, *others = log.read_text(errors="replace").split(UNRETRIEVED)
+        before = first
+        for text in others:
+            found.append(f"{log.name}: {before[-300:]}{UNRETRIEVED}{text[:3000]}")
+            before = text
+    return found
 
 
 class Suite:
@@ -210,7 +224,7 @@ class Suite:
         lost = sum(job["status"] not in check.ENDED for job in jobs)
         twice = sum(sum(row["outcome"] == "SUCCEEDED" for row in rows) > 1 for rows in history.attempts.values())
         gave_up = sum(check.gave_up(job, history.attempts.get(job["id"], [])) for job in jobs)
-        noise = sum(log.read_text(errors="replace").count("was never retrieved") for log in ground.logs.glob("*.log*"))
+        noise = unretrieved(ground.logs)
         for loss in recoveries.losses:
             began = "the job ended" if loss.seconds is None else f"the next began after {loss.seconds:.1f} s"
             chaos.note(f"attempt {loss.attempt} of job {loss.job_id} was lost with its worker; {began}", at=loss.at)
@@ -218,7 +232,8 @@ class Suite:
             f"{acknowledged} acknowledged, {dict(statuses)}, attempts {dict(outcomes)}",
             f"{lost} lost, {twice} published twice, {gave_up} failed because faults hit all of their attempts",
             f"under faults: {figures(recoveries.losses)}",
-            f"{noise} times `was never retrieved` in the logs",
+            f"{len(noise)} times `{UNRETRIEVED}` in the logs",
+            *noise[:2],
         ]
 
     def _recoveries(self, ground: Ground, truth: Truth, somebody: tuple[Account, dict[str, str]]) -> None:
