@@ -16,7 +16,7 @@ export type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"
 /** Links and tickets run out: read again this long before, in milliseconds. */
 const MARGIN = 120_000;
 
-export function JobResult({ id, name }: { id: string; name: string }) {
+export function JobResult({ id, name, output }: { id: string; name: string; output: unknown }) {
   const [{ data, error }, again] = useQuery({
     query: JobResultViewDocument,
     variables: { id },
@@ -38,7 +38,7 @@ export function JobResult({ id, name }: { id: string; name: string }) {
     <>
       {result.expired ? <Expired at={result.expiredAt} /> : <Files result={result} />}
       <Steps receipt={receipt} />
-      {!result.expired && <ResultRows id={id} name={name} result={result} />}
+      {!result.expired && <ResultRows id={id} name={name} result={result} output={output} />}
       {result.flight && <Snippets flight={result.flight} />}
       <ReceiptView receipt={receipt} whole={result.receipt} name={name} />
     </>
