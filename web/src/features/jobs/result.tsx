@@ -32,7 +32,14 @@ export function JobResult({ id, name, output }: { id: string; name: string; outp
   }, [expiresAt, again]);
   if (error && !result)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if (!result) return <Loading what="Loading the result" />;
+  if (!result) {
+    return (
+      // as high as what comes, so that nothing in sight moves when it does
+      <div className="min-h-dvh">
+        <Loading what="Loading the result" />
+      </div>
+    );
+  }
   const receipt = toReceipt(result.receipt);
   return (
     <>
