@@ -9,7 +9,7 @@ import pytest
 from tests.browser.chromium import run_drive
 from tests.stack import ROOT, Stack
 
-# the tour of all pages is `make pictures`
+# the tour is `make pictures`; the drive axe.mjs goes through the same pages
 DRIVES = sorted(path.name for path in (ROOT / "web/e2e").glob("*.mjs") if path.name not in {"browser.mjs", "tour.mjs"})
 
 

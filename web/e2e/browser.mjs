@@ -48,35 +48,57 @@ export async function visit(browser, options = {}) {
 }
 
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const COLOURS = ["color-contrast", "link-in-text-block"];
 
-/**
- * Look at a page in both themes: no axe finding of WCAG 2.2 AA; a screenshot of each, when SHOTS names a folder. Whoever only
- * wants pictures (PICTURES) waits for no findings.
- */
-export async function look(page, name) {
+/** Do something with a page of which everything is in sight: what is not is not even styled (content-visibility). */
+export async function whole(page, work) {
   await page.evaluate(() => globalThis.scrollTo(0, 0));
-  // what is out of sight is not even styled (content-visibility): all of the page is in sight while it is looked at
   const size = page.viewportSize();
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   await page.setViewportSize({ width: size.width, height: Math.max(height, size.height) });
+  await work();
+  await page.setViewportSize(size);
+}
+
+/** Do something with a page in each theme. */
+export async function themes(page, work) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    // two frames, so that the picture shows the theme as a whole
+    // frames, and one that is really drawn: before it, some elements still have the colours of the other theme
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-    await shot(page, colorScheme === "light" ? name : `${name}-${colorScheme}`);
-    if (process.env.PICTURES) continue;
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate(
-      (values) => globalThis.axe.run(document, { runOnly: { type: "tag", values } }),
-      WCAG,
-    );
-    const findings = violations.flatMap(({ id, nodes }) =>
-      nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
-    );
-    assert.deepEqual(findings.slice(0, 10), [], `accessibility of ${name}, ${colorScheme}`);
+    await page.screenshot({ clip: { x: 0, y: 0, width: 1, height: 1 } });
+    await work(colorScheme);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: null });
-  await page.setViewportSize(size);
+}
+
+/** No axe finding of WCAG 2.2 AA on what is shown. A theme is nothing but colours: the dark one is asked about those. */
+async function examine(page, name, theme) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe.source);
+  const runOnly = theme === "light" ? { type: "tag", values: WCAG } : { type: "rule", values: COLOURS };
+  const { violations } = await page.evaluate(
+    (only) => globalThis.axe.run(document, { runOnly: only, resultTypes: ["violations"], preload: false }),
+    runOnly,
+  );
+  const findings = violations.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
+  );
+  assert.deepEqual(findings.slice(0, 10), [], `accessibility of ${name}, ${theme}`);
+}
+
+/** No axe finding on a page in either theme. */
+export async function accessible(page, name) {
+  await whole(page, () => themes(page, (theme) => examine(page, name, theme)));
+}
+
+/** Look at a page in both themes: no axe finding; a screenshot of each, when SHOTS names a folder. */
+export async function look(page, name) {
+  await whole(page, () =>
+    themes(page, async (theme) => {
+      await shot(page, theme === "light" ? name : `${name}-${theme}`);
+      await examine(page, name, theme);
+    }),
+  );
 }
 
 /** Save a screenshot of the whole page, when SHOTS names a folder. */

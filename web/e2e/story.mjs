@@ -7,13 +7,14 @@ import { BASE_URL, launch, look, stepper, visit } from "./browser.mjs";
 const ROWS = 20_000;
 const countries = ["India", "Nepal", "Bhutan", "Sri Lanka"];
 const csv = ["order_id,country,amount,note"];
-let expected = 0;
+const keptRows = [];
 for (let row = 1; row <= ROWS; row += 1) {
   const country = countries[row % countries.length];
   const amount = (row % 500) / 2;
-  if (country === "India" && amount > 100) expected += 1;
+  if (country === "India" && amount > 100) keptRows.push(row);
   csv.push(`${row},${country},${amount.toFixed(2)},"note, number ${row}"`);
 }
+const expected = keptRows.length;
 const file = { name: "orders.csv", mimeType: "text/csv", buffer: Buffer.from(`${csv.join("\n")}\n`) };
 const visitor = { email: `story-${Date.now()}@example.org`, password: "a long enough password", name: "Asha" };
 
@@ -97,6 +98,18 @@ try {
     await page.getByRole("region", { name: /First rows of the result/ }).waitFor();
     await page.getByRole("list", { name: "Log of the job" }).waitFor();
     await look(page, "job");
+  });
+
+  await step("page through all rows of it", async () => {
+    await page.getByText(`The first 1,000 of ${expected.toLocaleString("en-US")} rows.`).waitFor();
+    await page.getByRole("button", { name: `Page through all ${expected.toLocaleString("en-US")}` }).click();
+    const rows = page.getByRole("region", { name: /^Rows of the result/ });
+    await rows.getByRole("cell", { name: `note, number ${keptRows[0]}`, exact: true }).waitFor();
+    await page.getByRole("button", { name: "Next 1,000" }).click();
+    await rows.getByRole("cell", { name: `note, number ${keptRows[1000]}`, exact: true }).waitFor();
+    await page.getByRole("button", { name: "1,000 before" }).click();
+    await rows.getByRole("cell", { name: `note, number ${keptRows[0]}`, exact: true }).waitFor();
+    await look(page, "job-rows");
   });
 
   await step("download the result", async () => {

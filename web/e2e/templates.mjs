@@ -36,9 +36,8 @@ try {
   });
 
   await step("story 1: keep the lines that contain ERROR", async () => {
-    await page.locator("table").getByRole("link", { name: "app.log" }).click();
-    await page.getByRole("link", { name: "New pipeline" }).click();
-    await page.getByRole("button", { name: /Keep matching lines/ }).click();
+    await page.locator('[data-upload="app.log"]').getByRole("link", { name: "Open" }).click();
+    await page.getByRole("link", { name: /^Keep matching lines/ }).click();
     await page.getByText("Checked: it can run.").waitFor();
     await look(page, "pipeline-lines");
     await page.getByRole("button", { name: "Run" }).click();
@@ -55,8 +54,7 @@ try {
   await step("story 2: a CSV as Parquet, and the line of code that loads it", async () => {
     await page.getByRole("link", { name: "Data sets", exact: true }).click();
     await page.locator("table").getByRole("link", { name: "cities.csv" }).click();
-    await page.getByRole("link", { name: "New pipeline" }).click();
-    await page.getByRole("button", { name: /Convert to Parquet/ }).click();
+    await page.getByRole("link", { name: /^Convert to Parquet/ }).click();
     await page.getByText("Checked: it can run.").waitFor();
     await page.getByRole("button", { name: "Run" }).click();
     await page.getByText("Succeeded").waitFor();

@@ -46,7 +46,7 @@ export function Cell({ children, right, plain }: { children?: ReactNode; right?:
       className={classes(
         "px-4 py-2.5",
         right && "text-right tabular-nums",
-        plain ? "break-words" : "whitespace-nowrap",
+        plain ? "min-w-32 break-words" : "whitespace-nowrap",
       )}
     >
       {children}

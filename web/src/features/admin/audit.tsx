@@ -39,7 +39,9 @@ export function Audit() {
                 <Cell>{entry.objectType ?? "–"}</Cell>
                 <Cell>{entry.address ?? "–"}</Cell>
                 <Cell plain>
-                  <span className="font-mono text-sm break-all">{entry.data ? JSON.stringify(entry.data) : ""}</span>
+                  <span className="block min-w-64 font-mono text-sm break-all">
+                    {entry.data ? JSON.stringify(entry.data) : ""}
+                  </span>
                 </Cell>
               </Row>
             ))}

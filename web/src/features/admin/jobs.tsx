@@ -7,6 +7,7 @@ import { JobBadge } from "@/components/job-badge";
 import { Empty, Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
+import { Words } from "@/components/words";
 import {
   AdminCancelJobDocument,
   type AdminJobRowFragment,
@@ -83,7 +84,11 @@ function JobRow({ job, workspace, changed }: RowProps) {
     <Row>
       <Cell plain>
         <span className="font-medium">{job.name}</span>
-        {job.error && <span className="line-clamp-2 block text-sm text-muted">{job.error.message}</span>}
+        {job.error && (
+          <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+            <Words text={job.error.message} />
+          </span>
+        )}
       </Cell>
       <Cell plain>{workspace ?? "–"}</Cell>
       <Cell>

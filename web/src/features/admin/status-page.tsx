@@ -30,7 +30,14 @@ export function StatusPage() {
   const current = useStore(session);
   if (current.status !== "signedIn" || current.user.role !== "ADMIN") {
     return (
-      <Note tone="warn" title="This page is for administrators." hint="Ask one of them to make you an administrator." />
+      <>
+        <PageHeader title="Status" />
+        <Note
+          tone="warn"
+          title="This page is for administrators."
+          hint="Sign in with an administrator's account, or ask one of them."
+        />
+      </>
     );
   }
   return <Status me={current.user.id} />;

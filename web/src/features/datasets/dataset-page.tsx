@@ -12,6 +12,7 @@ import { act } from "@/lib/client";
 import { bytes, count } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
 import { Lineage } from "./lineage";
+import { NextStep } from "./next-step";
 import { ProfilePanel } from "./profile";
 import { DatasetBadge } from "./status";
 
@@ -80,6 +81,7 @@ function Page({ dataset }: { dataset: Detail }) {
         <Panel>
           <Facts facts={facts(dataset)} />
         </Panel>
+        {dataset.status === "READY" && <NextStep id={dataset.id} lines={dataset.format === "lines"} />}
         {dataset.schema && <Columns schema={dataset.schema} />}
         {dataset.preview && dataset.preview.columns.length > 0 && (
           <Panel title="First rows">

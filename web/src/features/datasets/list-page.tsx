@@ -17,7 +17,8 @@ const POLL = 1500;
 
 export function DatasetsPage() {
   const list = usePages(DatasetsDocument, { first: 50 }, (data) => data.datasets);
-  const done = useStore(useUploads().items).filter((item) => item.state.status === "done").length;
+  const uploads = useStore(useUploads().items);
+  const done = uploads.filter((item) => item.state.status === "done").length;
   const inspecting = list.items?.some((item) => item.status === "INSPECTING") ?? false;
   const { reload } = list;
   const latest = useRef(reload);
@@ -40,10 +41,11 @@ export function DatasetsPage() {
         <UploadList />
         {list.error && <Failed error={list.error} retry={list.reload} />}
         {list.items === null && list.loading && <Loading what="Loading data sets" />}
-        {list.items?.length === 0 && (
+        {list.items?.length === 0 && uploads.length === 0 && (
           <Empty title="No data sets yet">
             <p>
-              Upload a file above. It goes straight to the storage, in parts, and an interrupted upload can be resumed.
+              Upload a file above, open it once it is ready, and say what should happen to it. It goes straight to the
+              storage, in parts, and an interrupted upload can be resumed.
             </p>
           </Empty>
         )}

@@ -51,6 +51,7 @@ function Page({ detail }: { detail: Detail }) {
   const take = (next: JobRowFragment) => setLive((before) => (before ? newer(before, next) : next));
   useSubscription(JobUpdatedDocument, { id: detail.id }, ({ jobUpdated }) => take(jobUpdated));
   const input = detail.inputs.find((each) => each.name === "input") ?? detail.inputs[0];
+  const { output } = detail.spec as { output?: unknown };
   return (
     <>
       <PageHeader
@@ -95,7 +96,7 @@ function Page({ detail }: { detail: Detail }) {
       <div className="grid grid-cols-1 gap-4">
         {job.error && <JobFailure id={job.id} error={job.error} />}
         <JobProgress job={job} />
-        {job.status === "SUCCEEDED" && <JobResult id={job.id} name={job.name} />}
+        {job.status === "SUCCEEDED" && <JobResult id={job.id} name={job.name} output={output} />}
         <JobLog id={job.id} key={job.attempt === 0 ? "first" : "log"} />
         <History job={job} />
         <Panel>

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { Ago, Progress } from "@/components/data";
 import { Empty, Failed, Loading, PageHeader, Panel } from "@/components/layout";
 import { Button, buttonClass, classes } from "@/components/ui";
+import { Words } from "@/components/words";
 import { type JobRowFragment, type JobStatus, JobsChangedDocument, JobsDocument } from "@/gql/graphql";
 import { count, duration, secondsBetween } from "@/lib/format";
 import { useLive, useSubscription } from "@/lib/live";
@@ -82,6 +83,11 @@ export function JobsPage() {
           <p>
             {statuses ? "Choose another filter above." : "Open a data set, say what should happen to it, and run it."}
           </p>
+          {!statuses && (
+            <Link to="/datasets" className={buttonClass()}>
+              To the data sets
+            </Link>
+          )}
         </Empty>
       )}
       {items && items.length > 0 && (
@@ -135,11 +141,15 @@ function Table({ items, changed }: TableProps) {
             <td className="px-4 py-2.5 whitespace-nowrap">
               <JobBadge job={job} />
             </td>
-            <td className="w-40 px-4 py-2.5">
+            <td className="w-56 px-4 py-2.5">
               {job.status === "RUNNING" ? (
                 <Progress value={job.progress?.fraction ?? null} label={`Progress of ${job.name}`} />
               ) : (
-                <span className="line-clamp-1 text-sm text-muted">{job.error?.message ?? ""}</span>
+                job.error && (
+                  <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+                    <Words text={job.error.message} />
+                  </span>
+                )
               )}
             </td>
             <td className="px-4 py-2.5 text-right tabular-nums">{count(job.progress?.rowsOut)}</td>

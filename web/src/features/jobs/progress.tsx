@@ -47,6 +47,9 @@ export function JobProgress({ job }: { job: JobRowFragment }) {
           </div>
         )}
         <Facts facts={facts} />
+        {!isEnded(job.status) && (
+          <p className="text-sm text-muted">You may close this page: the job goes on, and stands under Jobs.</p>
+        )}
         {job.status === "SUCCEEDED" && progress && <Ledger progress={progress} />}
       </div>
     </Panel>

@@ -6,35 +6,39 @@ import { Button } from "@/components/ui";
 import { JobPreviewDocument } from "@/gql/graphql";
 import { count } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
-import type { ParquetFile } from "./parquet";
+import { parquetFiles, textOf } from "./readable";
 import type { Result } from "./result";
 
 const AllRows = lazy(() => import("./all-rows").then((module) => ({ default: module.AllRows })));
+const TextPages = lazy(() => import("./text-pages").then((module) => ({ default: module.TextPages })));
 
-/** The files as they are read by ranges; null where that is not possible: other formats, columns in folders' names. */
-function readable(files: Result["files"]): ParquetFile[] | null {
-  const list = files.map(({ url, sizeBytes, rows }) => ({ url, sizeBytes, rows: rows ?? -1 }));
-  const all = files.every(({ format, name, rows }) => format === "parquet" && !name.includes("/") && rows !== null);
-  return all && list.length > 0 ? list : null;
+interface Props {
+  id: string;
+  name: string;
+  result: Result;
+  /** What the specification says about the result. */
+  output: unknown;
 }
 
-/** The first rows of a result; of a Parquet result all of them, if somebody wants. */
-export function ResultRows({ id, name, result }: { id: string; name: string; result: Result }) {
+/** The first rows of a result; all of them, if somebody wants, where they can be read by ranges. */
+export function ResultRows({ id, name, result, output }: Props) {
   const [{ data, error }, again] = useQuery({ query: JobPreviewDocument, variables: { id } });
   const [all, setAll] = useState(false);
   const types = useMemo(() => new Map(result.schema.map((column) => [column.name, column.type])), [result.schema]);
-  const files = useMemo(() => readable(result.files), [result.files]);
+  const files = useMemo(() => parquetFiles(result.files), [result.files]);
+  const text = useMemo(() => textOf(result.files, output), [result.files, output]);
   const preview = data?.job?.result?.preview;
   const shown = preview && Array.isArray(preview.rows) ? preview.rows.length : 0;
-  const more = preview && files && result.rows > shown;
+  const more = preview !== undefined && result.rows > shown;
   return (
     <Panel
       title={all ? "Rows" : "First rows"}
       actions={
         more &&
-        !all && (
+        !all &&
+        (files || text) && (
           <Button small onClick={() => setAll(true)}>
-            Scroll through all {count(result.rows)}
+            {files ? "Scroll" : "Page"} through all {count(result.rows)}
           </Button>
         )
       }
@@ -43,16 +47,19 @@ export function ResultRows({ id, name, result }: { id: string; name: string; res
         <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
       ) : !preview ? (
         <Loading what="Reading the first rows" />
-      ) : all && files ? (
+      ) : all && (files || text) ? (
         <Suspense fallback={<Loading what="Opening the result" />}>
-          <AllRows
-            columns={preview.columns}
-            types={types}
-            sample={preview.rows}
-            files={files}
-            rows={result.rows}
-            name={name}
-          />
+          {files && (
+            <AllRows
+              columns={preview.columns}
+              types={types}
+              sample={preview.rows}
+              files={files}
+              rows={result.rows}
+              name={name}
+            />
+          )}
+          {text && <TextPages columns={preview.columns} types={types} rows={result.rows} name={name} {...text} />}
         </Suspense>
       ) : (
         <>
@@ -62,9 +69,12 @@ export function ResultRows({ id, name, result }: { id: string; name: string; res
             types={types}
             caption={`First rows of the result of ${name}`}
           />
-          {result.rows > shown && !files && (
+          {more && (
             <p className="mt-2 text-sm text-muted">
-              The first {count(shown)} of {count(result.rows)} rows. A Parquet result can be scrolled to its end.
+              The first {count(shown)} of {count(result.rows)} rows.{" "}
+              {files || text
+                ? "All of them can be looked at here, by the button above, and are in the download."
+                : `All of them are in the download${result.flight ? ", and in what the code below loads" : ""}.`}
             </p>
           )}
         </>

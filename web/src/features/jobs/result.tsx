@@ -16,7 +16,7 @@ export type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"
 /** Links and tickets run out: read again this long before, in milliseconds. */
 const MARGIN = 120_000;
 
-export function JobResult({ id, name }: { id: string; name: string }) {
+export function JobResult({ id, name, output }: { id: string; name: string; output: unknown }) {
   const [{ data, error }, again] = useQuery({
     query: JobResultViewDocument,
     variables: { id },
@@ -32,13 +32,20 @@ export function JobResult({ id, name }: { id: string; name: string }) {
   }, [expiresAt, again]);
   if (error && !result)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if (!result) return <Loading what="Loading the result" />;
+  if (!result) {
+    return (
+      // as high as what comes, so that nothing in sight moves when it does
+      <div className="min-h-dvh">
+        <Loading what="Loading the result" />
+      </div>
+    );
+  }
   const receipt = toReceipt(result.receipt);
   return (
     <>
       {result.expired ? <Expired at={result.expiredAt} /> : <Files result={result} />}
       <Steps receipt={receipt} />
-      {!result.expired && <ResultRows id={id} name={name} result={result} />}
+      {!result.expired && <ResultRows id={id} name={name} result={result} output={output} />}
       {result.flight && <Snippets flight={result.flight} />}
       <ReceiptView receipt={receipt} whole={result.receipt} name={name} />
     </>

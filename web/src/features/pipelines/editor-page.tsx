@@ -4,10 +4,11 @@ import { Empty, Failed, Loading } from "@/components/layout";
 import { buttonClass } from "@/components/ui";
 import { DatasetChoicesDocument, PipelinePageDocument } from "@/gql/graphql";
 import { fromCombined } from "@/lib/refusal";
+import { TEMPLATES } from "@/lib/templates";
 import { Editor } from "./editor";
 import { startState } from "./editor-state";
 import { emptySpec, parseSpec } from "./spec";
-import { TEMPLATES } from "./templates";
+import { SPECS } from "./templates";
 
 /** Data sets to choose from; the newest hundred. */
 function useChoices() {
@@ -21,8 +22,10 @@ export function NewPipelinePage() {
   if (error && !choices) return <Failed error={fromCombined(error)} retry={again} />;
   if (!choices) return <Loading what="Loading data sets" />;
   const template = TEMPLATES.find(({ id }) => id === search.template);
-  const schema = choices.find(({ id }) => id === search.dataset)?.schema ?? null;
-  const start = startState(template?.title ?? "", template?.spec(schema) ?? emptySpec());
+  const dataset = choices.find(({ id }) => id === search.dataset);
+  const schema = dataset?.schema ?? null;
+  const name = [template?.title, dataset?.name].filter(Boolean).join(": ");
+  const start = startState(template ? name : "", template ? SPECS[template.id](schema) : emptySpec());
   return (
     <Editor
       key="new"

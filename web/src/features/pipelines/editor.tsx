@@ -47,6 +47,7 @@ export function Editor(props: EditorProps) {
         {!saved.id && state.spec.steps.length === 0 && (
           <TemplateChoice
             schema={main?.schema ?? null}
+            current={state.spec}
             choose={(title, spec) => {
               dispatch({ type: "spec", spec });
               if (!state.name) dispatch({ type: "name", name: title });
@@ -125,7 +126,10 @@ export function Editor(props: EditorProps) {
           <Note tone="bad" title="The pipeline cannot be checked as it is." hint={<Words text={check.error} />} />
         )}
         <p role="status" className="text-sm text-muted">
-          {!check.error && summary(check.checked, check.problems.length, missing)}
+          {!check.error &&
+            (state.draft
+              ? "The JSON above cannot be read yet."
+              : summary(check.checked, check.problems.length, missing))}
         </p>
         {missing.length === 0 && (
           <TryOut
@@ -166,7 +170,7 @@ function summary(checked: boolean, problems: number, missing: readonly string[])
   if (!checked) return "Checking…";
   if (problems > 0) return problems === 1 ? "One problem to mend." : `${problems} problems to mend.`;
   if (missing.length > 0) return "Choose a data set to run it on.";
-  return "Checked: it can run.";
+  return "Checked: it can run. Run, at the top, starts it on all of the data.";
 }
 
 interface SelectProps {

@@ -13,7 +13,7 @@ import {
   type Spec,
   withOverride,
 } from "./spec";
-import { TEMPLATES } from "./templates";
+import { SPECS } from "./templates";
 
 const schema = [
   { name: "country", type: "utf8" },
@@ -105,20 +105,18 @@ describe("expressions", () => {
 
 describe("templates and new steps", () => {
   it("are specifications", () => {
-    for (const template of TEMPLATES) expect(parseSpec(JSON.stringify(template.spec(schema)))).toHaveProperty("spec");
+    for (const spec of Object.values(SPECS)) expect(parseSpec(JSON.stringify(spec(schema)))).toHaveProperty("spec");
     for (const kind of ["filter", "select", "aggregate", "sort", "limit"]) {
       expect(parseSpec(JSON.stringify(withSteps(newStep(kind))))).toHaveProperty("spec");
     }
   });
   it("reads a table as lines, and leaves lines as they are", () => {
-    const lines = TEMPLATES.find((template) => template.id === "lines");
-    expect(lines?.spec(schema).inputs).toEqual([{ name: "input", format: "lines" }]);
-    expect(lines?.spec([{ name: "line", type: "utf8" }])).not.toHaveProperty("inputs");
+    expect(SPECS.lines(schema).inputs).toEqual([{ name: "input", format: "lines" }]);
+    expect(SPECS.lines([{ name: "line", type: "utf8" }])).not.toHaveProperty("inputs");
   });
   it("the summary groups by a text and adds up a number", () => {
-    const summary = TEMPLATES.find((template) => template.id === "summary");
-    expect(summary?.spec(schema).steps[0]).toMatchObject({ aggregate: { groupBy: ["country"] } });
-    expect(JSON.stringify(summary?.spec(schema))).toContain("sum(amount)");
+    expect(SPECS.summary(schema).steps[0]).toMatchObject({ aggregate: { groupBy: ["country"] } });
+    expect(JSON.stringify(SPECS.summary(schema))).toContain("sum(amount)");
   });
 });
 

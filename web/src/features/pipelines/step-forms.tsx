@@ -26,7 +26,11 @@ export function FilterForm({ settings, columns, change }: StepFormProps) {
     <div className="grid grid-cols-1 gap-3">
       <ExpressionField
         label="Keep rows where"
-        hint="An SQL expression, such as country = 'India' AND amount > 100"
+        hint={
+          columns?.length === 1 && columns[0]?.name === "line"
+            ? "An SQL expression. Between the % signs stands what a line must contain; put your own word there."
+            : "An SQL expression, such as country = 'India' AND amount > 100"
+        }
         rows={2}
         value={where}
         columns={columns}

@@ -5,6 +5,9 @@ import { Words } from "@/components/words";
 import { count, plural } from "@/lib/format";
 import type { LivePreview, Preview } from "./use-preview";
 
+/** Rejected rows that are shown in place: enough to see what is wrong. */
+const REJECTS = 8;
+
 interface Props {
   live: LivePreview;
   /** The step behind which the rows are shown, from 0; null is the end. */
@@ -49,7 +52,11 @@ export function TryOut({ live, after, showEnd, disabled }: Props) {
       )}
       {preview && preview.rowsRejected > 0 && !error && <Rejected preview={preview} />}
       {!preview && !error && (
-        <p className="text-muted">The first rows that would come out are shown here as soon as the pipeline can run.</p>
+        <p className="text-muted" role="status">
+          {busy
+            ? "A sample of the data is being run through the steps…"
+            : "The first rows that would come out are shown here as soon as the pipeline can run."}
+        </p>
       )}
     </Panel>
   );
@@ -71,16 +78,20 @@ function place(row: Preview["rejects"][number]) {
 /** Rows that a run would set aside, with their reasons. */
 function Rejected({ preview }: { preview: Preview }) {
   const many = `${plural(preview.rowsRejected, "row")} of ${count(preview.rowsIn)} could not be used`;
+  const shown = preview.rejects.slice(0, REJECTS);
   return (
     <div className="mt-3">
       <Note tone="warn" title={`${many} and would be set aside.`}>
         <ul className="grid gap-1 text-sm">
-          {preview.rejects.map((row) => (
+          {shown.map((row) => (
             <li key={`${row.line ?? ""} ${row.reason} ${row.raw}`} className="break-words">
               {place(row)}
               <Words text={row.reason} /> <code className="font-mono">{row.raw}</code>
             </li>
           ))}
+          {preview.rowsRejected > shown.length && (
+            <li>The others are listed by the job, each with its reason, for download.</li>
+          )}
         </ul>
       </Note>
     </div>

@@ -9,6 +9,7 @@ import { Button } from "@/components/ui";
 import {
   DeliveriesDocument,
   type DeliveryRowFragment,
+  PingWebhookDocument,
   RedeliverWebhookDocument,
   type WebhookDeliveryStatus,
 } from "@/gql/graphql";
@@ -22,8 +23,10 @@ const FILTERS = [
   { value: "ALL", text: "All" },
   { value: "PENDING", text: "Waiting" },
   { value: "DELIVERED", text: "Delivered" },
-  { value: "FAILED", text: "Failed" },
+  { value: "FAILED", text: "Given up" },
 ] as const;
+/** While a message is on its way one waits for what the receiver answers: milliseconds. */
+const SOON = 1000;
 const NONE = { nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
 
 /** The messages of a webhook, newest first, looked at again and again. */
@@ -33,10 +36,12 @@ export function Deliveries({ id, poll }: { id: string; poll: number }) {
   const list = usePages(DeliveriesDocument, { id, first: 20, status }, (data) => data.webhook?.deliveries ?? NONE);
   const latest = useRef(list.reload);
   latest.current = list.reload;
+  const soon = list.items?.some(({ nextAttemptAt }) => nextAttemptAt && Date.parse(nextAttemptAt) < Date.now() + poll);
+  const pause = soon ? SOON : poll;
   useEffect(() => {
-    const timer = setInterval(() => latest.current(), poll);
+    const timer = setInterval(() => latest.current(), pause);
     return () => clearInterval(timer);
-  }, [poll]);
+  }, [pause]);
   // a message that moved on is in the list still: pages are merged by id
   const items = list.items?.filter((item) => status === null || status.includes(item.status)) ?? null;
   return (
@@ -44,6 +49,13 @@ export function Deliveries({ id, poll }: { id: string; poll: number }) {
       title="Messages"
       actions={<Choice legend="Show messages" options={FILTERS} value={filter} choose={setFilter} />}
     >
+      <Ping
+        id={id}
+        sent={() => {
+          setFilter("ALL");
+          list.reload();
+        }}
+      />
       <Listing
         list={{ ...list, items }}
         what="Loading messages"
@@ -59,6 +71,30 @@ export function Deliveries({ id, poll }: { id: string; poll: number }) {
   );
 }
 
+/** Sends a message that tells of nothing, to see whether the receiver takes it. */
+function Ping({ id, sent }: { id: string; sent: () => void }) {
+  const client = useClient();
+  const action = useAction();
+  const ping = () =>
+    action.run(async () => {
+      await act(client, PingWebhookDocument, { input: { id } });
+      sent();
+    });
+  return (
+    <div className="mb-3 flex flex-wrap items-center gap-3">
+      <Button small onClick={ping} busy={action.busy}>
+        Send a test message
+      </Button>
+      <p
+        role={action.refusal ? "alert" : undefined}
+        className={`text-sm ${action.refusal ? "text-bad" : "text-muted"}`}
+      >
+        {action.refusal?.message ?? "What the receiver answers stands below a moment later. It is tried once."}
+      </p>
+    </div>
+  );
+}
+
 function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; changed: () => void }) {
   const client = useClient();
   const action = useAction();
@@ -71,7 +107,7 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
     <li className="grid gap-1 py-3" data-delivery={delivery.status}>
       <div className="flex flex-wrap items-center justify-between gap-2">
         <span className="flex flex-wrap items-center gap-3">
-          <DeliveryBadge status={delivery.status} />
+          <DeliveryBadge delivery={delivery} />
           <span className="font-medium">{eventText(delivery.event)}</span>
           <span className="text-muted">
             <Ago time={delivery.createdAt} />
@@ -108,11 +144,11 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
 
 /** How often it was tried, what the newest answer was, and when it is tried next. */
 export function attempts(delivery: DeliveryRowFragment): string {
-  const { attempt, maxAttempts, responseStatus, responseMs, nextAttemptAt } = delivery;
-  const parts = [attempt === 0 ? "not tried yet" : `attempt ${attempt} of ${maxAttempts}`];
+  const { attempt, maxAttempts, responseStatus, responseMs, nextAttemptAt, error } = delivery;
+  const parts = [attempt === 0 ? "about to be sent" : `attempt ${attempt} of ${maxAttempts}`];
   if (responseStatus !== null) parts.push(`answered ${responseStatus}`);
   if (responseMs !== null) parts.push(`after ${responseMs} ms`);
-  if (nextAttemptAt) parts.push(`next ${dateTime(nextAttemptAt)}`);
+  if (nextAttemptAt && error) parts.push(`next attempt ${dateTime(nextAttemptAt)}`);
   const text = parts.join(" · ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

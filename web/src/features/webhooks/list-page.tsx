@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useClient } from "urql";
-import { Ago, Code, CopyButton } from "@/components/data";
-import { Empty, Note, PageHeader, Panel } from "@/components/layout";
+import { Ago } from "@/components/data";
+import { Empty, PageHeader, Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { CreateWebhookDocument, WebhooksDocument } from "@/gql/graphql";
@@ -10,6 +10,7 @@ import { act } from "@/lib/client";
 import { usePages } from "@/lib/paging";
 import { useAction } from "@/lib/use-action";
 import { WebhookForm } from "./form";
+import { NewSecret } from "./secret";
 import { EVENTS, WebhookState } from "./state";
 
 const ALL = { url: "", events: EVENTS.map(({ event }) => event) };
@@ -82,17 +83,7 @@ function NewWebhook({ made }: { made: () => void }) {
     <Panel title="New webhook">
       <div className="grid grid-cols-1 gap-4">
         <WebhookForm start={ALL} label="Make webhook" action={action} save={create} clear />
-        {secret && (
-          <Note
-            title="Copy the secret now: it is not shown again."
-            hint="The receiver verifies the signature of each message with it."
-          >
-            <Code>{secret}</Code>
-            <div>
-              <CopyButton text={secret} label="Copy secret" />
-            </div>
-          </Note>
-        )}
+        {secret && <NewSecret secret={secret} />}
       </div>
     </Panel>
   );

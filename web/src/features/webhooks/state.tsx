@@ -1,5 +1,5 @@
 import { Badge, type Tone } from "@/components/data";
-import type { WebhookDeliveryStatus, WebhookEvent, WebhookRowFragment } from "@/gql/graphql";
+import type { DeliveryRowFragment, WebhookDeliveryStatus, WebhookEvent, WebhookRowFragment } from "@/gql/graphql";
 
 /** Whether it is told anything, and if not, whose doing that is. */
 export function WebhookState({ webhook }: { webhook: WebhookRowFragment }) {
@@ -22,10 +22,12 @@ export function eventText(event: WebhookEvent): string {
 const DELIVERIES: Record<WebhookDeliveryStatus, { tone: Tone; text: string }> = {
   PENDING: { tone: "accent", text: "Waiting" },
   DELIVERED: { tone: "good", text: "Delivered" },
-  FAILED: { tone: "bad", text: "Failed" },
+  FAILED: { tone: "bad", text: "Given up" },
 };
 
-export function DeliveryBadge({ status }: { status: WebhookDeliveryStatus }) {
+/** Where a message stands; one that was refused and is sent again says so. */
+export function DeliveryBadge({ delivery: { status, error } }: { delivery: DeliveryRowFragment }) {
   const { tone, text } = DELIVERIES[status];
-  return <Badge tone={tone}>{text}</Badge>;
+  const again = status === "PENDING" && error !== null;
+  return <Badge tone={again ? "warn" : tone}>{again ? "Trying again" : text}</Badge>;
 }

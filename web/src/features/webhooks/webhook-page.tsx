@@ -17,6 +17,7 @@ import { fromCombined } from "@/lib/refusal";
 import { useAction } from "@/lib/use-action";
 import { Deliveries } from "./deliveries";
 import { WebhookForm } from "./form";
+import { Secret } from "./secret";
 import { WebhookState } from "./state";
 
 /** Messages go out by themselves: the page looks again this often, in milliseconds. */
@@ -74,6 +75,7 @@ function Page({ webhook, changed }: { webhook: WebhookRowFragment; changed: () =
           </Note>
         )}
         <Deliveries id={webhook.id} poll={POLL} />
+        <Secret webhook={webhook} changed={changed} />
         <Settings webhook={webhook} changed={changed} />
       </div>
     </>

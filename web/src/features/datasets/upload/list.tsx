@@ -24,7 +24,7 @@ function describe({ state, sent, size, bytesPerSecond, secondsLeft }: Item): str
     case "completing":
       return "All sent; putting the parts together…";
     case "done":
-      return `Uploaded · ${bytes(size)}`;
+      return `Uploaded · ${bytes(size)}. Open it to see what is in it and what can be done with it.`;
     case "failed":
       return `Stopped · ${share}`;
     case "aborted":
@@ -55,7 +55,7 @@ function Row({ item }: { item: Item }) {
             </Button>
           )}
           {status === "done" && datasetId && (
-            <Link to="/datasets/$id" params={{ id: datasetId }} className={buttonClass("secondary", true)}>
+            <Link to="/datasets/$id" params={{ id: datasetId }} className={buttonClass("primary", true)}>
               Open
             </Link>
           )}

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { parquetFiles, textOf } from "./readable";
+
+const file = (format: string, name = `part-00000.${format}`) => ({ name, format, url: "u", sizeBytes: 9, rows: 3 });
+
+describe("textOf", () => {
+  it("knows how our sink wrote each format", () => {
+    expect(textOf([file("csv")], { format: "csv" })?.dialect).toEqual({ delimiter: ",", header: true });
+    expect(textOf([file("tsv")], { format: "tsv", header: false })?.dialect).toEqual({
+      delimiter: "\t",
+      header: false,
+    });
+    expect(textOf([file("csv")], { format: "csv", delimiter: ";" })?.dialect.delimiter).toBe(";");
+    expect(textOf([file("lines")], { format: "lines" })?.dialect).toEqual({ delimiter: null, header: false });
+  });
+  it("leaves alone what cannot be read by ranges of text", () => {
+    expect(textOf([file("csv", "part-00000.csv.gz")], { format: "csv", compression: "gzip" })).toBeNull();
+    expect(textOf([file("csv", "country=India/part-00000.csv")], { format: "csv" })).toBeNull();
+    expect(textOf([file("ndjson")], { format: "ndjson" })).toBeNull();
+    expect(textOf([], {})).toBeNull();
+  });
+});
+
+describe("parquetFiles", () => {
+  it("wants Parquet with known rows, all columns inside", () => {
+    expect(parquetFiles([file("parquet")])).toEqual([{ url: "u", sizeBytes: 9, rows: 3 }]);
+    expect(parquetFiles([{ ...file("parquet"), rows: null }])).toBeNull();
+    expect(parquetFiles([file("parquet", "country=India/part-00000.parquet")])).toBeNull();
+    expect(parquetFiles([])).toBeNull();
+  });
+});

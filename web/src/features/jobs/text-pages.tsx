@@ -1,0 +1,72 @@
+import { useEffect, useState } from "react";
+import { Grid } from "@/components/grid";
+import { Loading, Note } from "@/components/layout";
+import { Button } from "@/components/ui";
+import { count } from "@/lib/format";
+import { type Place, readRows, type TextDialect, type TextFile, type TextRow } from "./text-rows";
+
+const PAGE = 1000;
+
+interface Props {
+  columns: readonly string[];
+  types: ReadonlyMap<string, string>;
+  files: readonly TextFile[];
+  dialect: TextDialect;
+  rows: number;
+  name: string;
+}
+
+/** All rows of a text result, a page after the other: where a row begins is known once those before it have been read. */
+export function TextPages({ columns, types, files, dialect, rows, name }: Props) {
+  const [starts, setStarts] = useState<readonly Place[]>([{ file: 0, offset: 0 }]);
+  const [page, setPage] = useState(0);
+  const [shown, setShown] = useState<{ page: number; rows: TextRow[] } | null>(null);
+  const [error, setError] = useState<Error | null>(null);
+  const start = starts[page];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: signed anew, the files are the same, and so is what was read
+  useEffect(() => {
+    if (!start) return;
+    let stale = false;
+    setError(null);
+    readRows(files, dialect, start, PAGE)
+      .then(({ rows: read, next }) => {
+        if (stale) return;
+        setShown({ page, rows: read });
+        if (next) setStarts((before) => (before.length === page + 1 ? [...before, next] : before));
+      })
+      .catch((thrown) => !stale && setError(thrown instanceof Error ? thrown : new Error(String(thrown))));
+    return () => {
+      stale = true;
+    };
+  }, [start, page]);
+  if (error) return <Note tone="bad" title="These rows could not be read." hint={error.message} />;
+  if (!shown) return <Loading what="Reading the rows" />;
+  const first = shown.page * PAGE;
+  const last = first + shown.rows.length;
+  const reading = shown.page !== page;
+  return (
+    <div className="grid grid-cols-1 gap-2">
+      <div className="flex flex-wrap items-center gap-2 text-sm">
+        <Button small disabled={page === 0 || reading} onClick={() => setPage(0)}>
+          First rows
+        </Button>
+        <Button small disabled={page === 0 || reading} onClick={() => setPage(page - 1)}>
+          {count(PAGE)} before
+        </Button>
+        <span role="status" className="tabular-nums">
+          Rows {count(first + 1)} to {count(last)} of {count(rows)}
+        </span>
+        <Button small disabled={last >= rows || reading} busy={reading} onClick={() => setPage(page + 1)}>
+          Next {count(PAGE)}
+        </Button>
+      </div>
+      <Grid
+        key={shown.page}
+        columns={columns}
+        rows={shown.rows}
+        types={types}
+        caption={`Rows of the result of ${name}`}
+      />
+    </div>
+  );
+}
