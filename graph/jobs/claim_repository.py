@@ -7,7 +7,7 @@ go behind all that was queued meanwhile. A workspace at its limit of running job
 the worker has, are passed over.
 
 Cost: some probes of `ix_jobs_waiting` per workspace that has jobs waiting, whatever the number of those jobs; only
-those that wait out a pause before their next attempt are stepped over, in the index.
+those that wait out a pause before their next attempt are stepped over.
 
 The limit is strict: a claim takes one of the workspace's numbered slots below the limit, and a unique index over the
 slots of RUNNING jobs lets one of two claims at once win. The other one gets an `IntegrityError` and is tried again on a
@@ -117,6 +117,9 @@ _SLOT: Final = """(
 )"""
 
 
+_IN_ORDER: Final = text("SET LOCAL enable_sort = off")
+
+
 def _choose(*, named: bool) -> TextClause:
     queued, only = (_NAMED, "AND waiting.id = :wanted") if named else (_QUEUED, "")
     statement = _CHOOSE.format(queued=queued, only=only, free=_FREE, heads=HEADS, overtaken=OVERTAKEN_SECONDS)
@@ -152,6 +155,9 @@ async def claim(
     }
     if job_id is not None:
         values["wanted"] = job_id
+    # Without statistics, or with those of a queue that was short when the statement was prepared, the planner takes a
+    # smaller index and sorts what it takes for one row: a claim took 22 ms instead of 12 with 10,000 jobs waiting.
+    await session.execute(_IN_ORDER)
     return (await session.scalars(_claim(named=job_id is not None), values)).one_or_none()
 
 

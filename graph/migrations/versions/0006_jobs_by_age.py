@@ -24,7 +24,7 @@ def waiting(*order: str) -> None:
 
 
 def upgrade() -> None:
-    waiting("id", "next_attempt_at")
+    waiting("id")
 
 
 def downgrade() -> None:
