@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -79,17 +81,17 @@ def _fetch(package: str, oldest: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def main() -> int:
-    """Fetch all; say what is missing."""
+def fetch(finders: Mapping[str, Callable[[], object]]) -> int:
+    """Find each, and say where it is or what is missing; return the exit code."""
     code = 0
-    for program in TOOLS:
+    for name, find_it in finders.items():
         try:
-            sys.stdout.write(f"{program}: {find(program)}\n")
+            sys.stdout.write(f"{name}: {find_it()}\n")
         except ToolMissing as error:
-            sys.stderr.write(f"{program}: {error}\n")
+            sys.stderr.write(f"{name}: {error}\n")
             code = 1
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fetch({program: partial(find, program) for program in TOOLS}))

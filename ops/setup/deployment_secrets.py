@@ -10,6 +10,7 @@ import argparse
 import secrets
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,7 @@ def make(folder: Path) -> list[str]:
     keep("admin_password", lambda: new.admin_password)
     keep("grafana_password", lambda: secrets.token_urlsafe(15))
     for name, text in _YOURS.items():
-        keep(name, lambda text=text: text)  # type: ignore[misc]
+        keep(name, partial(str, text))
     return made
 
 

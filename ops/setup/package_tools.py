@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ops.setup.debian_tools import ToolMissing
+from ops.setup.debian_tools import ToolMissing, fetch
 
 NPM: Final = Path(__file__).parent / "npm"
 # The chart is held against the oldest edition that it says it runs on, and the newest that there is.
@@ -185,15 +185,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.setup.package_tools", description="Fetch what checks need.")
     parser.add_argument("--only", choices=FETCHED, help="print where this one is, and nothing else")
     only = parser.parse_args(arguments).only
-    code = 0
-    for name in [only] if only else FETCHED:
-        try:
-            found = FETCHED[name]()
-            sys.stdout.write(f"{found}\n" if only else f"{name}: {found}\n")
-        except ToolMissing as error:
-            sys.stderr.write(f"{name}: {error}\n")
-            code = 1
-    return code
+    if only is None:
+        return fetch(FETCHED)
+    try:
+        sys.stdout.write(f"{FETCHED[only]()}\n")
+    except ToolMissing as error:
+        sys.stderr.write(f"{only}: {error}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,64 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import Identity, make_identity
 from tests.flight.conftest import Server, free_port, spawn_flight, wait_for_port
 from tests.flight.test_do_get import parquet
 from tests.processes import PATIENCE
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A certificate and its key, in PEM."""
-
-    certificate: bytes
-    key: bytes
-
-
-def make_identity(
-    name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None = None
-) -> tuple[Identity, tuple[x509.Name, ec.EllipticCurvePrivateKey]]:
-    """A certificate for this machine, signed by the issuer or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer_name, signer_key = issuer or (subject, key)
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(signer_key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return Identity(certificate.public_bytes(serialization.Encoding.PEM), private), (subject, key)
 
 
 @contextmanager
@@ -84,8 +41,8 @@ def ticket(server: Server) -> fl.Ticket:
 
 @pytest.mark.parametrize("by_file", [False, True])
 def test_tls_with_own_certificates(server: Server, ticket: fl.Ticket, tmp_path: Path, by_file: bool) -> None:
-    authority, issuer = make_identity("authority")
-    own, _ = make_identity("flight", issuer)
+    authority = make_identity("authority")
+    own = make_identity("flight", authority)
     settings = {"FLIGHT_TLS_CERT": own.certificate.decode(), "FLIGHT_TLS_KEY": own.key.decode()}
     if by_file:
         for name, text in list(settings.items()):
@@ -95,7 +52,7 @@ def test_tls_with_own_certificates(server: Server, ticket: fl.Ticket, tmp_path: 
     with another(server, tmp_path / "log", **settings) as port:
         with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=authority.certificate) as client:
             assert client.do_get(ticket).read_all().num_rows == 1000
-        stranger, _ = make_identity("stranger")
+        stranger = make_identity("stranger")
         for location, options in (
             (f"grpc+tls://127.0.0.1:{port}", {"tls_root_certs": stranger.certificate}),
             (f"grpc://127.0.0.1:{port}", {}),
@@ -105,11 +62,11 @@ def test_tls_with_own_certificates(server: Server, ticket: fl.Ticket, tmp_path: 
 
 
 def test_mutual_tls_refuses_clients_without_a_certificate(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:
-    authority, issuer = make_identity("authority")
-    own, _ = make_identity("flight", issuer)
-    clients, client_issuer = make_identity("clients")
-    known, _ = make_identity("analyst", client_issuer)
-    foreign, _ = make_identity("foreign", make_identity("others")[1])
+    authority = make_identity("authority")
+    own = make_identity("flight", authority)
+    clients = make_identity("clients")
+    known = make_identity("analyst", clients)
+    foreign = make_identity("foreign", make_identity("others"))
     settings = {
         "FLIGHT_TLS_CERT": own.certificate.decode(),
         "FLIGHT_TLS_KEY": own.key.decode(),
@@ -228,29 +185,27 @@ def test_certificates_are_read_again_when_their_files_change(server: Server, tic
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
 
-    authority, issuer = first
-    one, _ = make_identity("flight", issuer)
-    write(one)
+    write(make_identity("flight", first))
     settings = {f"{name}_FILE": str(file) for name, file in files.items()}
     log = tmp_path / "log"
     with another(server, log, **settings) as port:
-        assert rows(port, authority) == 1000
-        with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=authority.certificate) as kept:
+        assert rows(port, first) == 1000
+        with fl.connect(f"grpc+tls://127.0.0.1:{port}", tls_root_certs=first.certificate) as kept:
             assert kept.do_get(ticket).read_all().num_rows == 1000
-            two, _ = make_identity("flight", second[1])
+            two = make_identity("flight", second)
             # a certificate without its key leaves the old ones in place
             files["FLIGHT_TLS_CERT"].write_bytes(two.certificate)
             deadline = time.monotonic() + PATIENCE
             while "the old ones stay" not in log.read_text():
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-            assert rows(port, authority) == 1000
+            assert rows(port, first) == 1000
             files["FLIGHT_TLS_KEY"].write_bytes(two.key)
-            assert eventually(port, second[0]) == 1000
+            assert eventually(port, second) == 1000
             # a connection that stands lives on
             assert kept.do_get(ticket).read_all().num_rows == 1000
         with pytest.raises(fl.FlightUnavailableError):
-            rows(port, authority)
+            rows(port, first)
 
 
 def test_each_read_is_in_the_log(server: Server, ticket: fl.Ticket, tmp_path: Path) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from graph.core.settings import parse_networks
 from graph.webhooks import sender as module
 from graph.webhooks.addresses import Address, may_reach
 from graph.webhooks.sender import Answer, Sender
+from tests.certificates import make_identity
 from tests.graph.webhooks.receiver import Receiver, Request
 
 LOCAL = "127.0.0.0/8"
@@ -164,37 +160,14 @@ async def test_nobody_there_and_names_that_are_none_are_errors() -> None:
     assert (nowhere.status, nowhere.error is None) == (None, False)
 
 
-def certificate(folder: Path, name: str) -> Path:
-    """A certificate that signs itself, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
-
-
 async def test_certificates_are_verified_for_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def local(host: str, port: int) -> list[Address]:
         return [ip_address("127.0.0.1")]
 
     monkeypatch.setattr(module, "_resolve", local)
-    path = certificate(tmp_path, "hooks.test")
+    path = tmp_path / "hooks.test.pem"
+    identity = make_identity("hooks.test", hosts=["hooks.test"])
+    path.write_bytes(identity.certificate + identity.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     async with Receiver.listening(context) as receiver:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import os
 import re
@@ -21,12 +20,9 @@ import pyarrow.flight as fl
 import pytest
 import websockets
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from ops.setup.package_tools import PACKAGES, traefik
+from tests.certificates import make_identity
 from tests.graph.http.serving import free_port
 from tests.ops.containers.composition import OPS, services
 from tests.processes import PATIENCE
@@ -65,31 +61,6 @@ class Proxied:
         return self.request(method, url.removeprefix(base), STORAGE, content=body, headers=headers)
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for both names, signed by itself, with its key beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(DOMAIN), x509.DNSName(STORAGE)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "tls_cert").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "tls_key").write_bytes(private)
-    return folder / "tls_cert"
-
-
 def localized(name: str, changes: dict[str, str], folder: Path) -> Path:
     """One of the files, with this machine's addresses; each change must find what it changes."""
     text = (OPS / "traefik" / name).read_text(encoding="utf-8")
@@ -121,7 +92,10 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         ports |= {"address: :8082": f"address: 127.0.0.1:{ping}", "/etc/traefik": str(folder)}
         localized("routes.yaml", routes, folder)
         static = localized("traefik.yaml", ports, folder)
-        file = certificate(folder)
+        identity = make_identity(DOMAIN, hosts=[DOMAIN, STORAGE])
+        file = folder / "tls_cert"
+        file.write_bytes(identity.certificate)
+        (folder / "tls_key").write_bytes(identity.key)
         command = [traefik(), f"--configFile={static}"]
         with (folder / "traefik.log").open("wb") as log:
             process = subprocess.Popen(command, env=os.environ | {"DOMAIN": DOMAIN}, stdout=log, stderr=log)

@@ -39,10 +39,11 @@ class Queue:
 
     async def put(self, table: str, **values: object) -> UUID:
         """Add a row; returns its id."""
-        row = {"id": uuid7(), **values}
+        made = uuid7()
+        row = {"id": made, **values}
         places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
         await self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
-        return row["id"]  # type: ignore[return-value]
+        return made
 
     async def workspace(self, most: int | None = None) -> UUID:
         owner = await self.put("users", email=f"{uuid7()}@example.com", name="Somebody", password_hash="-")
