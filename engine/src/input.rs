@@ -10,7 +10,7 @@ use datafusion::prelude::SessionContext;
 use karyaksham_spec::{Compression, Format, InputOverride};
 
 use crate::error::{EngineError, ErrorCode, Result};
-use crate::inspect::{Extent, Inspected, Known, Widen, check_header, look, text_file, widened};
+use crate::inspect::{Inspected, Known, Widen, check_header, look, text_file, widened};
 use crate::open::{ArrowFile, ArrowTable, ParquetFile, parquet_table};
 use crate::request::InputRequest;
 use crate::scan::{Dialect, Ledger, TextFile, TextTable};
@@ -62,7 +62,7 @@ impl Input {
         name.clone_into(&mut declared.name);
         declared.format = declared.format.or(request.format);
         let file_name = request.file_name.clone().or_else(|| Some(location.file_name()));
-        let found: Inspected = look(&location, Extent::JOB, &Known { file_name, declared }).await?;
+        let found: Inspected = look(&location, &Known { file_name, declared }).await?;
         Ok(Self {
             name: name.to_owned(),
             location,

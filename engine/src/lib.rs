@@ -17,7 +17,7 @@ pub mod input;
 pub mod inspect;
 mod job;
 mod memory;
-pub mod network;
+mod network;
 pub mod open;
 mod output;
 mod parts;

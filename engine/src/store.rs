@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
-use object_store::client::HttpError;
+use object_store::client::{HttpError, SpawnedReqwestConnector};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::{EngineError, ErrorCode, Result};
-use crate::network::{Connector, network};
+use crate::network::network;
 
 /// The content type of everything written. SeaweedFS gzips what it takes for text, which costs five sixths of the
 /// read speed; it leaves this one alone.
@@ -296,7 +296,7 @@ fn build_s3(bucket: &str, options: &StorageOptions) -> Result<Arc<dyn ObjectStor
         .with_allow_http(true)
         .with_client_options(client)
         .with_retry(retry)
-        .with_http_connector(Connector::new(network()?));
+        .with_http_connector(SpawnedReqwestConnector::new(network()?));
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use karyaksham_engine::inspect::{Extent, InspectRequest, Known, inspect, look};
+use karyaksham_engine::inspect::{InspectRequest, Known, inspect, look};
 use karyaksham_engine::scan::{Block, BlockReader, Dialect, Index, LineEnding, Mark, Separators};
 use karyaksham_engine::store::Stores;
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn read(runtime: &tokio::runtime::Runtime, path: &Path, declared: &Value) -> Res
     let stores = Stores::new(None);
     let location = stores.locate(path.to_str().unwrap()).unwrap();
     let known = Known { file_name: None, declared: serde_json::from_value(declared.clone()).unwrap() };
-    let found = runtime.block_on(look(&location, Extent::INSPECTION, &known)).map_err(|error| error.to_string())?;
+    let found = runtime.block_on(look(&location, &known)).map_err(|error| error.to_string())?;
     let parser = found.text_file(&location, false).parser(None, None).unwrap();
     let block = Block::beginning(&found.head, &found.dialect);
     let parsed = parser.parse(&block, &mut Index::default()).unwrap();

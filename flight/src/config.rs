@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karyaksham_engine::network::Connector;
 use karyaksham_engine::store::CONTENT_TYPE as STORED_AS;
 use object_store::aws::AmazonS3Builder;
+use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -242,7 +242,7 @@ impl StorageConfig {
             .with_client_options(client)
             .with_retry(retry)
             // Even of statements, whose own threads compute.
-            .with_http_connector(Connector::new(network));
+            .with_http_connector(SpawnedReqwestConnector::new(network));
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
         }

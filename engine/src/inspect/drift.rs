@@ -6,7 +6,7 @@ use std::fmt;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, Inspected, Known, look, whole};
+use super::{Inspected, Known, look, whole};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::request::InputRequest;
 use crate::scan::{Dialect, FieldReader, decode_start};
@@ -120,7 +120,7 @@ pub async fn schema_diff(request: DiffRequest) -> Result<SchemaDiff> {
     let declared = request.input.declared();
     let file_name = request.input.file_name.clone().or_else(|| Some(location.file_name()));
     let known = Known { file_name, declared };
-    let mut inspected = look(&location, Extent::INSPECTION, &known).await?;
+    let mut inspected = look(&location, &known).await?;
     whole::complete_if_local(&mut inspected, &location, &known.declared).await?;
     let found = to_columns(&inspected.schema);
     Ok(SchemaDiff::of(&request.schema, &found, |place, fixed| retyped(&inspected, place, fixed)))

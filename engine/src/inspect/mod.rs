@@ -1,7 +1,7 @@
 //! Finds out what a file is: format, compression, encoding, dialect, column types, with the reasons.
 //!
 //! Types are decided on a sample: the whole file up to 8 MiB, else its first 8 MiB and four pieces of 1 MiB each further
-//! on, half of that for a job; an inspection of a file of this machine looks at all of it. A job that meets a value which does not fit what the
+//! on; an inspection of a file of this machine looks at all of it. A job that meets a value which does not fit what the
 //! sample said reads the file once for its types and starts again; a row that does not fit a declared or fixed type is
 //! rejected with line and reason, never turned to null.
 
@@ -25,7 +25,7 @@ pub use drift::{DiffRequest, Retyped, SchemaDiff, schema_diff};
 pub use infer::{ColumnReason, Decision, Evidence, Example};
 pub use preview::rows_json;
 pub use report::{InspectRequest, Report, inspect};
-pub use sample::{Extent, Sample};
+pub use sample::Sample;
 pub(crate) use whole::{Widen, widened};
 
 use std::sync::Arc;
@@ -111,13 +111,13 @@ pub(crate) fn all_nullable(schema: &SchemaRef, views: bool) -> SchemaRef {
     Arc::new(Schema::new(nullable.collect::<Vec<_>>()))
 }
 
-/// Looks at a file, at so much of it if it is large.
-pub async fn look(location: &Location, extent: Extent, known: &Known) -> Result<Inspected> {
+/// Looks at a file.
+pub async fn look(location: &Location, known: &Known) -> Result<Inspected> {
     let size = location.head().await?.size;
     if size == 0 {
         return Err(empty(location));
     }
-    let sample = Sample::read(location, size, extent, known.declared.compression).await?;
+    let sample = Sample::read(location, size, known.declared.compression).await?;
     let format = sniff::format(&sample, known)?;
     match format {
         Format::Parquet => parquet(location, size).await,

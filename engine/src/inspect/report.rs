@@ -5,7 +5,7 @@ use karyaksham_spec::{Compression, Format};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Example, Extent, Inspected, Known, is_plain, look, rows_json, whole};
+use super::{Example, Inspected, Known, is_plain, look, rows_json, whole};
 use crate::error::Result;
 use crate::open::{self, StoredFile};
 use crate::request::InputRequest;
@@ -69,7 +69,7 @@ pub async fn inspect(request: InspectRequest) -> Result<Report> {
     let declared = request.input.declared();
     let file_name = request.input.file_name.clone().or_else(|| Some(location.file_name()));
     let known = Known { file_name, declared };
-    let mut inspected = look(&location, Extent::INSPECTION, &known).await?;
+    let mut inspected = look(&location, &known).await?;
     whole::complete_if_local(&mut inspected, &location, &known.declared).await?;
     let rows = preview(&location, &inspected).await?;
     let text = !matches!(inspected.format, Format::Parquet | Format::Arrow);

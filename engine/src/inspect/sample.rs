@@ -8,26 +8,12 @@ use crate::error::Result;
 use crate::scan::decode_shared;
 use crate::store::Location;
 
-/// A file up to this size is read whole.
-const WHOLE_BYTES: u64 = 8 << 20;
+/// The first bytes that are read; a file up to this size is read whole.
+const HEAD_BYTES: u64 = 8 << 20;
+/// The size of the pieces from further on.
+const PIECE_BYTES: u64 = 1 << 20;
 /// Where the pieces lie, in quarters of the file; the last one is its end.
 const QUARTERS: [u64; 4] = [1, 2, 3, 4];
-
-/// How much of a large file is read.
-#[derive(Debug, Clone, Copy)]
-pub struct Extent {
-    /// Bytes of its beginning.
-    head: u64,
-    /// Bytes of each piece from further on.
-    piece: u64,
-}
-
-impl Extent {
-    /// What a user is told stands on this.
-    pub const INSPECTION: Self = Self { head: WHOLE_BYTES, piece: 1 << 20 };
-    /// A job finds out by itself where the sample was wrong, and waits for it before it starts.
-    pub const JOB: Self = Self { head: 4 << 20, piece: 512 << 10 };
-}
 
 /// Stored bytes.
 #[derive(Debug, Clone)]
@@ -60,14 +46,8 @@ pub(super) struct Decoded {
 
 impl Sample {
     /// Reads the sample.
-    pub(super) async fn read(
-        location: &Location,
-        size: u64,
-        extent: Extent,
-        declared: Option<Compression>,
-    ) -> Result<Self> {
-        let whole = size <= WHOLE_BYTES;
-        let head = location.read(0..if whole { size } else { extent.head }).await?;
+    pub(super) async fn read(location: &Location, size: u64, declared: Option<Compression>) -> Result<Self> {
+        let head = location.read(0..size.min(HEAD_BYTES)).await?;
         let compression = declared.unwrap_or_else(|| match &head[..] {
             [0x1F, 0x8B, ..] => Compression::Gzip,
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
@@ -76,10 +56,10 @@ impl Sample {
             _ => Compression::None,
         });
         let mut pieces = Vec::new();
-        if !whole && compression == Compression::None && !is_binary(&head) {
+        if size > HEAD_BYTES && compression == Compression::None && !is_binary(&head) {
             let piece = |quarter: u64| {
-                let end = if quarter == 4 { size } else { (size / 4 * quarter).max(extent.head) };
-                let start = end.saturating_sub(extent.piece).max(extent.head);
+                let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
+                let start = end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES);
                 location.read(start..end)
             };
             pieces = try_join_all(QUARTERS.map(piece)).await?;
