@@ -35,6 +35,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         },
         "host": settings.flight_host,
         "port": settings.flight_port,
+        "metricsPort": settings.flight_metrics_port,
         "jwks": KeyRing.from_settings(settings).jwks(),
         "apiUrl": settings.api_url,
         "storage": {

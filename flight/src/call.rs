@@ -9,6 +9,7 @@ use tonic::{Request, Status};
 
 use crate::error::{Error, Result};
 use crate::logging;
+use crate::metrics::{Ended, METRICS, Method};
 
 /// One call, for the log: who reads and sends what is audited here.
 pub struct Call {
@@ -53,10 +54,14 @@ impl Call {
             Some(Error::Internal(_) | Error::Corrupt(_) | Error::Unavailable(_)) => log::Level::Error,
             Some(_) => log::Level::Warn,
         };
+        let (method, code) = (self.method, error.map_or_else(|| "Ok".into(), |error| format!("{:?}", error.code())));
+        let seconds = self.started.elapsed().as_secs_f64();
+        METRICS.seconds.get_or_create(&Method { method }).observe(seconds);
+        METRICS.calls.get_or_create(&Ended { method, code: code.clone() }).inc();
         let workspace = (!self.workspace.is_empty()).then_some(&self.workspace);
         let fields = json!({"method": self.method, "table": self.table, "workspace_id": workspace, "peer": self.peer, "request_id": self.request_id, "trace_id": self.trace_id,
-            "seconds": self.started.elapsed().as_secs_f64(), "sent_bytes": sent,
-            "code": error.map(|error| format!("{:?}", error.code())), "error": error.map(ToString::to_string)});
+            "seconds": seconds, "sent_bytes": sent,
+            "code": error.map(|_| code), "error": error.map(ToString::to_string)});
         logging::event(level, "flight_call", &fields);
     }
 }

@@ -25,6 +25,9 @@ pub struct Config {
     pub host: String,
     /// Port to listen on; 0 takes a free one (the log says which).
     pub port: u16,
+    /// Port of `/metrics`, `/healthz` and `/readyz` at the same address; 0 for none.
+    #[serde(default)]
+    pub metrics_port: u16,
     /// Public keys that tickets are verified with.
     pub jwks: Jwks,
     /// The API as this server reaches it, without a slash at the end.

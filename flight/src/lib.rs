@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 mod info;
 pub mod logging;
+mod metrics;
 mod poll;
 mod pull;
 mod put;
@@ -22,7 +23,7 @@ mod throttle;
 pub mod ticket;
 mod tls;
 
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 
 pub use config::Config;
 pub use error::{Error, Result};
@@ -71,6 +73,8 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let (signed, threads) = (Arc::clone(&verifier), sql.runner());
     let pulls = pull::Pulls::new(catalog.clone(), signed, &streams, threads, &config.sql, limits.batch_bytes);
     let service = service::Flight::new(verifier, catalog, streams, puts, sql, pulls);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<FlightServiceServer<service::Flight>>().await;
     let service = FlightServiceServer::new(service)
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
@@ -98,6 +102,7 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_service(service)
+        .add_service(health_service)
         .serve_with_incoming_shutdown(
             tls::connections(
                 TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_mins(1))),
@@ -108,6 +113,9 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
             },
         );
     let mut server = std::pin::pin!(server);
+    if config.metrics_port > 0 {
+        tokio::spawn(metrics::listen(SocketAddr::new(local.ip(), config.metrics_port)));
+    }
     logging::event(
         log::Level::Info,
         "flight_listening",
@@ -124,6 +132,10 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
         "flight_stopping",
         &json!({"signal": signal, "drain_seconds": limits.drain_seconds}),
     );
+    metrics::METRICS.stop();
+    // Both names that probes ask for: the server's, which is empty, and the service's.
+    health.set_service_status("", ServingStatus::NotServing).await;
+    health.set_not_serving::<FlightServiceServer<service::Flight>>().await;
     let _ = stop.send(());
     let drained = tokio::time::timeout(Duration::from_secs(limits.drain_seconds), &mut server).await.is_ok();
     logging::event(log::Level::Info, "flight_stopped", &json!({"drained": drained}));

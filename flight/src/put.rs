@@ -37,6 +37,7 @@ use crate::call::Call;
 use crate::catalog::{Answer, Caller, Catalog, parse, path_of};
 use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
+use crate::metrics::METRICS;
 use crate::schema::to_schema;
 use crate::service::caller;
 use crate::stream::Streams;
@@ -196,6 +197,10 @@ impl Puts {
         // A task of its own: also when the client leaves, what was begun is aborted.
         self.encoding.spawn(async move {
             let result = this.store(&put, messages).await;
+            if let Ok(stored) = &result {
+                METRICS.stored_rows.inc_by(stored.rows);
+                METRICS.stored_bytes.inc_by(stored.size_bytes);
+            }
             let answer = call.end(result);
             // A client that has left does not hear it.
             let _ = tell.send(answer);

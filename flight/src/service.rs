@@ -27,6 +27,7 @@ use crate::catalog::{Caller, Catalog, Listed, Page};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::info::{self, number};
+use crate::metrics::METRICS;
 use crate::poll::ready;
 use crate::pull::{self, Pulls};
 use crate::put::{PutStream, Puts};
@@ -111,7 +112,7 @@ impl Flight {
             Opened::Table(ticket) => self.streams.open(&ticket).await?,
             Opened::Pull(claims) => self.pulls.get(claims, ticket).await?,
         };
-        Ok(DoGetStream { messages, _held: held, sent: 0, call: None })
+        Ok(DoGetStream::new(messages, held))
     }
 
     /// The same for a ticket of Flight SQL, whose statements have bounds of their own.
@@ -119,7 +120,7 @@ impl Flight {
         let command = call.names(command)?;
         let held = self.hold(metadata, None)?;
         let messages = self.sql.get(metadata, command).await?;
-        Ok(DoGetStream { messages, _held: held, sent: 0, call: None })
+        Ok(DoGetStream::new(messages, held))
     }
 
     /// A place for one more stream: of the server's, of the token's if there is one, and of the workspace's.
@@ -201,6 +202,13 @@ pub struct DoGetStream {
     call: Option<Call>,
 }
 
+impl DoGetStream {
+    fn new(messages: Messages, held: Held) -> Self {
+        METRICS.streams.inc();
+        Self { messages, _held: held, sent: 0, call: None }
+    }
+}
+
 impl Stream for DoGetStream {
     type Item = std::result::Result<FlightData, Status>;
 
@@ -208,7 +216,9 @@ impl Stream for DoGetStream {
         match self.messages.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(message))) => {
-                self.sent += message.data_body.len() as u64;
+                let bytes = message.data_body.len() as u64;
+                self.sent += bytes;
+                METRICS.sent.inc_by(bytes);
                 Poll::Ready(Some(Ok(message)))
             }
             Poll::Ready(Some(Err(error))) => {
@@ -229,6 +239,7 @@ impl Stream for DoGetStream {
 
 impl Drop for DoGetStream {
     fn drop(&mut self) {
+        METRICS.streams.dec();
         if let Some(call) = self.call.take() {
             call.log(Some(&Error::Gone), Some(self.sent));
         }

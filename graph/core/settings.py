@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = Field(
         None, description="OpenTelemetry collector (OTLP over HTTP); empty turns tracing off."
     )
+    flight_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Prometheus port of the Flight server, also /healthz and /readyz; 0 for none."
+    )
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a worker; 0 for none.")
 
     job_memory_limit_bytes: int = Field(512 * MIB, ge=64 * MIB, description="Memory that the engine may use per job.")

@@ -92,6 +92,29 @@ SERVICE: Final = Board(
             ),
         ),
         (
+            "Flight",
+            (
+                one(
+                    "Calls by method and code",
+                    "reqps",
+                    rate("karyaksham_flight_calls_total", "method, code"),
+                    "{{method}} {{code}}",
+                ),
+                one("Duration, p95", "s", quantile(0.95, "karyaksham_flight_call_seconds", "method"), "{{method}}"),
+                one("Streams", "none", "karyaksham_flight_streams", "{{instance}}"),
+                Panel(
+                    "Bytes",
+                    "Bps",
+                    (
+                        (rate("karyaksham_flight_sent_bytes_total"), "sent"),
+                        (rate("karyaksham_flight_stored_bytes_total"), "stored"),
+                    ),
+                ),
+                one("Rows that clients sent", "none", rate("karyaksham_flight_stored_rows_total"), "rows"),
+                one("Memory", "bytes", "karyaksham_flight_resident_memory_bytes", "{{instance}}"),
+            ),
+        ),
+        (
             "Processes",
             (
                 one("Up", "none", 'sum by (job) (up{job=~"karyaksham-.+"})', "{{job}}"),

@@ -180,7 +180,12 @@ class Stack:
         found = [
             # no docstrings in memory: 8 MB less
             self._service("api", "api", lambda: probes.http_ok(api), PYTHONOPTIMIZE="2"),
-            self._service("flight", "flight", lambda: probes.listens("127.0.0.1", flight_port)),
+            self._service(
+                "flight",
+                "flight",
+                lambda: probes.listens("127.0.0.1", flight_port),
+                FLIGHT_METRICS_PORT=str(self._ports.choose("flight-metrics")),
+            ),
         ]
         # all of them share this machine
         memory = self.environment.get("WORKER_MEMORY_BYTES") or str(share_of_machine(max(self.options.workers, 1)))
@@ -337,7 +342,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 # never taken over from the environment: set per process
-_OWN: Final = frozenset({"WORKER_METRICS_PORT", "API_PORT", "FLIGHT_PORT", "API_URL"})
+_OWN: Final = frozenset({"WORKER_METRICS_PORT", "FLIGHT_METRICS_PORT", "API_PORT", "FLIGHT_PORT", "API_URL"})
 _COORDINATES: Final = (
     "DATABASE_URL",
     "MIGRATION_DATABASE_URL",

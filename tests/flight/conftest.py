@@ -132,10 +132,10 @@ def spawn_flight(settings: Settings, out: IO[bytes], **more: str) -> subprocess.
     return subprocess.Popen([sys.executable, "-m", "flight"], stderr=out, stdout=out, env=environment, cwd=ROOT)
 
 
-def start_flight(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """Start `python -m flight` and wait until it listens."""
+def start_flight(settings: Settings, log: Path, **more: str) -> subprocess.Popen[bytes]:
+    """Start `python -m flight` and wait until it listens; `more` as for `spawn_flight`."""
     with log.open("ab") as out:
-        process = spawn_flight(settings, out)
+        process = spawn_flight(settings, out, **more)
     wait_for_port(settings.flight_port, process)
     return process
 

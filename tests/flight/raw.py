@@ -22,6 +22,13 @@ def call(location: str, method: str, message: bytes, token: str | None = None) -
     return answer
 
 
+def health(location: str, service: str) -> int | float | bytes | None:
+    """Ask `grpc.health.v1.Health` for a service; 1 is SERVING, 2 NOT_SERVING (grpc/health/v1/health.proto)."""
+    with grpc.insecure_channel(location.removeprefix("grpc://")) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        return dict(fields(check(nested(1, service.encode()), timeout=PATIENCE))).get(1)
+
+
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:

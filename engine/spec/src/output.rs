@@ -30,6 +30,10 @@ pub struct Output {
     /// CSV: whether the column names are written as first row; true if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
+    /// CSV and TSV: write an apostrophe before texts that a spreadsheet would take for a formula: those that begin with
+    /// `=`, `+`, `-`, `@`, a tab or a line end and are no numbers. They are not read back as they were; false if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape_formulas: Option<bool>,
 }
 
 /// Formats that can be written.

@@ -126,6 +126,13 @@ fn check_output(output: &Output, path: &str, problems: &mut Vec<Problem>) {
     use OutputCompression::{Gzip, Lz4, None, Snappy, Zstd};
     one_character(output.delimiter.as_deref(), false, &format!("{path}.delimiter"), problems);
     unique(output.partition_by.iter().map(String::as_str), &format!("{path}.partitionBy"), "", problems);
+    if output.escape_formulas == Some(true) && !matches!(output.format, OutputFormat::Csv | OutputFormat::Tsv) {
+        let message = format!("{} holds no cells that a spreadsheet would run", output.format.as_str());
+        problems.push(
+            Problem::new(format!("{path}.escapeFormulas"), Code::InvalidValue, message)
+                .hint("leave `escapeFormulas` out, or write csv or tsv"),
+        );
+    }
     let text = !matches!(output.format, OutputFormat::Parquet | OutputFormat::Arrow);
     if let Some(compression) = output.compression {
         let allowed = match output.format {

@@ -124,9 +124,11 @@ pub(crate) fn recognise(pipeline: &Pipeline, file: &TextFile, context: &SessionC
 /// Whether rows can be written as they are read; the delimiter.
 fn written(output: &Output, file: &TextFile) -> Option<u8> {
     // All fields by name: a new one must be thought about here.
-    let Output { format, compression, level: _, partition_by, max_file_bytes, delimiter, header: _ } = output;
+    let Output { format, compression, level: _, partition_by, max_file_bytes, delimiter, header: _, escape_formulas } =
+        output;
     let one_file = partition_by.is_empty() && max_file_bytes.is_none();
-    if !matches!(compression, None | Some(OutputCompression::None)) || !one_file {
+    let changed = !matches!(compression, None | Some(OutputCompression::None)) || *escape_formulas == Some(true);
+    if changed || !one_file {
         return None;
     }
     match (&file.content, format) {

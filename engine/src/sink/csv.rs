@@ -21,24 +21,42 @@ use crate::error::Result;
 const CELL_BYTES: usize = 12;
 
 struct CsvRows {
-    delimiter: u8,
+    style: Style,
     head: Vec<u8>,
+}
+
+/// How texts are written.
+#[derive(Clone, Copy)]
+struct Style {
+    delimiter: u8,
+    escape_formulas: bool,
+}
+
+impl Style {
+    fn write(self, out: &mut Vec<u8>, text: &[u8]) {
+        if self.escape_formulas && is_formula(text) {
+            write_text(out, &[b"'", text].concat(), self.delimiter);
+        } else {
+            write_text(out, text, self.delimiter);
+        }
+    }
 }
 
 /// The encoder of rows to an output's delimiter, or to this one.
 pub(super) fn rows(output: &Output, delimiter: u8, schema: &Schema) -> Box<dyn Rows> {
     let delimiter = output.delimiter.as_ref().and_then(|text| text.bytes().next()).unwrap_or(delimiter);
+    let style = Style { delimiter, escape_formulas: output.escape_formulas == Some(true) };
     let mut head = Vec::new();
     if output.header.unwrap_or(true) {
         for (number, field) in schema.fields().iter().enumerate() {
             if number > 0 {
                 head.push(delimiter);
             }
-            write_text(&mut head, field.name().as_bytes(), delimiter);
+            style.write(&mut head, field.name().as_bytes());
         }
         head.push(b'\n');
     }
-    Box::new(CsvRows { delimiter, head })
+    Box::new(CsvRows { style, head })
 }
 
 impl Rows for CsvRows {
@@ -58,10 +76,10 @@ impl Rows for CsvRows {
         for row in 0..batch.num_rows() {
             for (number, (column, array)) in columns.iter_mut().zip(batch.columns()).enumerate() {
                 if number > 0 {
-                    out.push(self.delimiter);
+                    out.push(self.style.delimiter);
                 }
                 if array.is_valid(row) {
-                    column.write(row, &mut out, &mut scratch, self.delimiter)?;
+                    column.write(row, &mut out, &mut scratch, self.style)?;
                 }
             }
             out.push(b'\n');
@@ -108,14 +126,14 @@ impl<'a> Cells<'a> {
     }
 
     /// Writes a cell that is not null.
-    fn write(&mut self, row: usize, out: &mut Vec<u8>, scratch: &mut Vec<u8>, delimiter: u8) -> Result<()> {
+    fn write(&mut self, row: usize, out: &mut Vec<u8>, scratch: &mut Vec<u8>, style: Style) -> Result<()> {
         let rest: &ArrayFormatter = match self {
             Self::View(array) => {
-                write_text(out, array.value(row).as_bytes(), delimiter);
+                style.write(out, array.value(row).as_bytes());
                 return Ok(());
             }
             Self::Text(array) => {
-                write_text(out, array.value(row).as_bytes(), delimiter);
+                style.write(out, array.value(row).as_bytes());
                 return Ok(());
             }
             Self::Int(array) => {
@@ -134,17 +152,17 @@ impl<'a> Cells<'a> {
             Self::Nested(encoder) => {
                 scratch.clear();
                 encoder.encode(row, scratch);
-                write_text(out, scratch, delimiter);
+                write_text(out, scratch, style.delimiter);
                 return Ok(());
             }
             Self::Date(array, rest) => {
-                if quoteless(delimiter) && write_date(out, array.value(row)) {
+                if quoteless(style.delimiter) && write_date(out, array.value(row)) {
                     return Ok(());
                 }
                 rest
             }
             Self::Timestamp(array, utc, rest) => {
-                if quoteless(delimiter) && write_timestamp(out, array.value(row), *utc) {
+                if quoteless(style.delimiter) && write_timestamp(out, array.value(row), *utc) {
                     return Ok(());
                 }
                 rest
@@ -153,7 +171,7 @@ impl<'a> Cells<'a> {
         };
         scratch.clear();
         write!(scratch, "{}", rest.value(row))?;
-        write_text(out, scratch, delimiter);
+        style.write(out, scratch);
         Ok(())
     }
 }
@@ -161,6 +179,19 @@ impl<'a> Cells<'a> {
 /// Whether dates and times can hold no delimiter, and need no quotes.
 fn quoteless(delimiter: u8) -> bool {
     !delimiter.is_ascii_alphanumeric() && !matches!(delimiter, b'-' | b':' | b'.')
+}
+
+/// Whether a spreadsheet would run this text (OWASP, "CSV Injection": these beginnings, also in full width). A number
+/// with a sign is none.
+fn is_formula(text: &[u8]) -> bool {
+    match text {
+        [b'=' | b'@' | b'\t' | b'\r' | b'\n', ..] | [0xEF, 0xBC, 0x9D | 0x8B | 0x8D | 0xA0, ..] => true,
+        [b'+' | b'-', rest @ ..] => {
+            let number = rest.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
+            !number || std::str::from_utf8(rest).is_ok_and(|rest| rest.parse::<f64>().is_err())
+        }
+        _ => false,
+    }
 }
 
 static JSON: std::sync::LazyLock<EncoderOptions> = std::sync::LazyLock::new(EncoderOptions::default);
@@ -181,4 +212,19 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
         }
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_formula;
+
+    #[test]
+    fn formulas_are_told_from_numbers_and_words() {
+        for text in ["=1+1", "+A1", "-A1", "-", "+", "@SUM(A1)", "\t=1", "\r=1", "\n", "＝1", "－x", "-1e", "-1+cmd|x", "-inf"] {
+            assert!(is_formula(text.as_bytes()), "{text:?}");
+        }
+        for text in ["", "a=1", "-1", "+49", "-0.5", "-.5", "-1e9", "1-2", "'=1", " =1", "é", "ｘ"] {
+            assert!(!is_formula(text.as_bytes()), "{text:?}");
+        }
+    }
 }

@@ -177,19 +177,18 @@ def test_draining_ends_before_the_pod_is_killed(variant: str) -> None:
 
 
 def test_a_port_that_is_asked_is_open() -> None:
-    ports = {
-        "api": Settings.model_fields["api_port"].default,
-        "flight": Settings.model_fields["flight_port"].default,
-        "worker": 9100,
-    }
-    for component, number in ports.items():
+    api, flight = (Settings.model_fields[name].default for name in ("api_port", "flight_port"))
+    # who is probed at the last one
+    ports = {"api": [api], "flight": [flight, 9100], "worker": [9100]}
+    for component, numbers in ports.items():
         (container,) = pods("plain")[component]["spec"]["containers"]
-        (port,) = container["ports"]
-        assert port["containerPort"] == number
+        assert [port["containerPort"] for port in container["ports"]] == numbers
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            how = container[probe].get("httpGet") or container[probe]["tcpSocket"]
-            assert how["port"] == port["name"]
-            assert how.get("path", "/readyz") in {"/healthz", "/readyz"}
+            assert container[probe]["httpGet"]["port"] == container["ports"][-1]["name"]
+            assert container[probe]["httpGet"]["path"] in {"/healthz", "/readyz"}
+        if component != "api":
+            environment = {each["name"]: each["value"] for each in container["env"]}
+            assert environment[f"{component.upper()}_METRICS_PORT"] == "9100"
 
 
 def matches(selector: dict[str, str], labels: dict[str, str]) -> bool:

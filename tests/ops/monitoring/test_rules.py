@@ -111,7 +111,8 @@ def test_every_metric_that_is_asked_for_exists() -> None:
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}.get(family.type, [""])
         known |= {family.name + suffix for suffix in suffixes}
     asked = {metric for query in expressions().values() for metric in OURS.findall(query)}
-    assert asked - known == set()
+    # the Flight server's are Rust's: test_scrape asks the server itself
+    assert {metric for metric in asked - known if not metric.startswith("karyaksham_flight_")} == set()
     # and nothing is measured that nobody looks at
     ours = {re.sub("_(bucket|count|sum)$", "", name) for name in known if name.startswith("karyaksham_")}
     assert {name for name in ours if not any(metric.startswith(name) for metric in asked)} == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.flight as fl
 import pytest
 import yaml
 
@@ -17,7 +19,7 @@ from ops.setup.debian_tools import find
 from tests.graph.http.serving import free_port
 from tests.ops.monitoring.test_rules import ALERTS, OURS, PROMETHEUS, expressions, rules
 from tests.processes import PATIENCE
-from tests.stack import Stack, stack_in
+from tests.stack import Account, Stack, stack_in
 
 SPEC = {"version": 1, "steps": [{"filter": {"where": "id > 1"}}], "output": {"format": "csv"}}
 STRICT = {
@@ -64,7 +66,7 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Prometheus]]:
-    """A stack whose worker tells its metrics, and a Prometheus that scrapes both."""
+    """A stack, and a Prometheus that scrapes all its parts."""
     folder = tmp_path_factory.mktemp("prometheus")
     port = free_port()
     with stack_in(folder / "data") as stack:
@@ -75,7 +77,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, P
         config["rule_files"] = [str(PROMETHEUS / name) for name in config["rule_files"]]
         targets = {
             "karyaksham-api": stack.url.removeprefix("http://"),
-            "karyaksham-worker": f"127.0.0.1:{_metrics_port(stack)}",
+            "karyaksham-flight": f"127.0.0.1:{_metrics_port(stack, 'flight')}",
+            "karyaksham-worker": f"127.0.0.1:{_metrics_port(stack, 'worker-1')}",
         }
         for job in config["scrape_configs"]:
             del job["dns_sd_configs"]
@@ -97,11 +100,20 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, P
                 process.terminate()
 
 
-def _metrics_port(stack: Stack) -> str:
-    """Where the stack lets its worker tell its metrics: it chooses the ports itself."""
-    environment = Path(f"/proc/{stack.pid('worker-1')}/environ").read_bytes().decode().split("\0")
-    (port,) = [each.partition("=")[2] for each in environment if each.startswith("WORKER_METRICS_PORT=")]
+def _metrics_port(stack: Stack, part: str) -> str:
+    """Where the stack lets a part tell its metrics: it chooses the ports itself."""
+    environment = Path(f"/proc/{stack.pid(part)}/environ").read_bytes().decode().split("\0")
+    name = f"{part.partition('-')[0].upper()}_METRICS_PORT="
+    (port,) = [each.removeprefix(name) for each in environment if each.startswith(name)]
     return port
+
+
+def _pull(stack: Stack, account: Account, dataset: str) -> int:
+    """Pull a data set by Flight; its rows."""
+    client = fl.connect(stack.flight_url)
+    options = fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {account.token}".encode())])
+    info = client.get_flight_info(fl.FlightDescriptor.for_path("datasets", dataset), options)
+    return sum(client.do_get(endpoint.ticket, options).read_all().num_rows for endpoint in info.endpoints)
 
 
 def _ready(url: str) -> bool:
@@ -119,6 +131,7 @@ def busy(watched: tuple[Stack, Prometheus]) -> Prometheus:
     dataset = somebody.upload("id,name\n1,a\n2,b\n3,c\n")
     somebody.run_job(SPEC, input=dataset)
     assert somebody.wait_job(somebody.start_job(STRICT, input=dataset))["status"] == "FAILED"
+    assert _pull(stack, somebody, dataset) == 3
     somebody.post("{ nothingLikeThis }")
     watching = somebody.watch(
         "subscription($id: ID!) { jobUpdated(id: $id) { id status } }", {"id": somebody.start_job(SPEC, input=dataset)}
@@ -146,12 +159,20 @@ def test_figures_of_the_work_are_right(busy: Prometheus) -> None:
         "sum(karyaksham_engine_memory_promised_bytes)"
     )
     assert busy.value("sum(karyaksham_spill_free_bytes)") > 0
+    assert busy.value('sum(karyaksham_flight_calls_total{method="DoGet",code="Ok"})') == 1
+    assert busy.value("sum(karyaksham_flight_sent_bytes_total)") > 3 * 8
+    assert busy.value("sum(karyaksham_flight_streams)") == 0
+    assert busy.value("sum(karyaksham_flight_resident_memory_bytes)") > 10_000_000
 
 
 def test_every_metric_that_is_asked_for_is_told(busy: Prometheus) -> None:
     told = set(busy.get("/label/__name__/values"))
     asked = {metric for query in expressions().values() for metric in OURS.findall(query)}
     assert asked - told - RARE == set()
+    # and Flight measures nothing that nobody looks at
+    flight = {re.sub("_(bucket|count|sum)$", "", name) for name in told if name.startswith("karyaksham_flight_")}
+    assert len(flight) > 5
+    assert {name for name in flight if not any(metric.startswith(name) for metric in asked)} == set()
 
 
 def test_every_expression_is_evaluated(busy: Prometheus) -> None:

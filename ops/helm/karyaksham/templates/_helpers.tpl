@@ -75,6 +75,7 @@ database_url migration_database_url
 {{- $_ := set $own "WORKER_CONCURRENCY" (toString $values.worker.concurrency) -}}
 {{- $_ := set $own "WORKER_DRAIN_SECONDS" (toString $values.worker.drainSeconds) -}}
 {{- else if eq .component "flight" -}}
+{{- $_ := set $own "FLIGHT_METRICS_PORT" "9100" -}}
 {{- $_ := set $own "API_URL" (printf "http://%s-api:8000" (include "karyaksham.fullname" .root)) -}}
 {{- end -}}
 {{- range $name, $value := mergeOverwrite $own (deepCopy $values.settings) }}
