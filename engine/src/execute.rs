@@ -60,6 +60,7 @@ pub async fn run(request: RunRequest, progress: Arc<Progress>, cancel: Cancellat
         .clone()
         .ok_or_else(|| EngineError::new(ErrorCode::InvalidRequest, "the request has no `output`"))?;
     let stores = Stores::new(request.storage.clone());
+    tokio::task::spawn_blocking(session::warm);
     let work = async {
         let mut job = or_cancelled(&cancel, Job::open(&request, &stores)).await?;
         let mut settings = VecDeque::from(job.settings());

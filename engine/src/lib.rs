@@ -16,6 +16,7 @@ mod guard;
 pub mod input;
 pub mod inspect;
 mod job;
+mod local;
 mod memory;
 mod network;
 pub mod open;
@@ -35,6 +36,7 @@ pub mod sink;
 mod sort;
 pub mod store;
 mod task;
+mod threads;
 pub mod types;
 
 pub use error::{EngineError, ErrorClass, ErrorCode, Result};

@@ -1,7 +1,7 @@
 //! DataFusion's session: settings, memory and spilling.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, UnboundedMemoryPool};
@@ -44,6 +44,13 @@ pub fn config(partitions: usize, batch_rows: usize) -> SessionConfig {
     options.execution.collect_statistics = false;
     options.catalog.create_default_catalog_and_schema = true;
     config
+}
+
+/// Makes what all sessions of a process share, DataFusion's functions above all: some milliseconds once, best spent while
+/// the inputs are looked at.
+pub fn warm() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(SessionStateBuilder::new().with_default_features().build()));
 }
 
 /// A session for one attempt.

@@ -28,8 +28,9 @@ JOBS = """query($after: String) { jobs(first: 100, after: $after) {
 UNFINISHED = "query { jobs(first: 1, status: [PENDING, RUNNING]) { nodes { id } } }"
 ADD_USER = "INSERT INTO users (id, email, name, password_hash) VALUES (:id, :email, 'bench', 'x')"
 ADD_WORKSPACE = "INSERT INTO workspaces (id, name, owner_id) VALUES (:id, 'bench', :owner)"
+# ids in the order of time, as the service's are: the jobs that are next lie together
 ADD_JOBS = """INSERT INTO jobs (id, workspace_id, name, spec, inputs, next_attempt_at)
-  SELECT gen_random_uuid(), :workspace, 'bench', '{}', '[]', now() - n * interval '1 ms'
+  SELECT uuidv7(), :workspace, 'bench', '{}', '[]', now() - n * interval '1 ms'
   FROM generate_series(1, :n) n"""
 
 

@@ -2,9 +2,11 @@
 //! the most regular number of fields and whose fields look most like values.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::cells::{fit, is_typed};
 use crate::scan::{Dialect, Field, FieldKind, FieldReader, LineEnding, Mark};
+use crate::threads::on_all;
 
 /// How much is looked at.
 const TEXT_BYTES: usize = 128 << 10;
@@ -57,7 +59,7 @@ pub(super) fn find(head: &[u8], base: &Dialect, fixed: &Fixed) -> Judged {
         .take(RECORDS)
         .collect();
     let (delimiters, comments) = (delimiters(&lines, fixed), comments(&lines, fixed));
-    let mut best: Option<Judged> = None;
+    let mut tried = Vec::new();
     for line_ending in endings(text) {
         for comment in &comments {
             for (quote, escape) in quoting(text, base, fixed) {
@@ -67,21 +69,23 @@ pub(super) fn find(head: &[u8], base: &Dialect, fixed: &Fixed) -> Judged {
                     {
                         continue;
                     }
-                    let dialect = Dialect {
+                    tried.push(Dialect {
                         delimiter: *delimiter,
                         quote,
                         escape,
                         comment: *comment,
                         line_ending,
                         ..base.clone()
-                    };
-                    let Some(judged) = judge(text, dialect) else { continue };
-                    // A dialect that is tried later must be clearly better.
-                    if best.as_ref().is_none_or(|best| judged.score > best.score + 1e-6) {
-                        best = Some(judged);
-                    }
+                    });
                 }
             }
+        }
+    }
+    let mut best: Option<Judged> = None;
+    for judged in judge_all(text, &tried).into_iter().flatten() {
+        // A dialect that is tried later must be clearly better.
+        if best.as_ref().is_none_or(|best| judged.score > best.score + 1e-6) {
+            best = Some(judged);
         }
     }
     match best {
@@ -184,6 +188,21 @@ fn delimiters(lines: &[&[u8]], fixed: &Fixed) -> Vec<Mark> {
         count > 0 && count * 5 >= lines.len()
     };
     all.iter().filter(|text| usual(text)).filter_map(|text| Mark::new(text.as_bytes())).collect()
+}
+
+/// Judges dialects, on all threads; in their order.
+fn judge_all(text: &[u8], dialects: &[Dialect]) -> Vec<Option<Judged>> {
+    let next = AtomicUsize::new(0);
+    let found = on_all(dialects.len(), || {
+        let take = || {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            Some((number, judge(text, dialects.get(number)?.clone())))
+        };
+        std::iter::from_fn(take).collect::<Vec<_>>()
+    });
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().map(|(_, judged)| judged).collect()
 }
 
 /// Judges one dialect; `None` if it makes no record of two fields or more.

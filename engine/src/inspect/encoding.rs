@@ -1,13 +1,18 @@
 //! The encoding of a text: declared, by byte order mark, or strict UTF-8. Never a guess; an error names likely ones.
 
+use std::sync::{Mutex, PoisonError};
+
 use karyaksham_spec::{Compression, Encoding};
 
 use super::{Known, Sample};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::scan::decode_all;
+use crate::threads::on_all;
 
 /// How much of a text around a broken byte is looked at for likely encodings.
 const LOOKED_BYTES: usize = 64 << 10;
+/// A text is looked at in parts of this many bytes, by several threads.
+const PART_BYTES: usize = 1 << 20;
 /// How much of a line is shown in a hint.
 const SHOWN_CHARS: usize = 60;
 
@@ -30,10 +35,34 @@ pub(super) fn encoding(sample: &Sample, known: &Known) -> Result<(Encoding, Opti
     }
     let stored = sample.head.len() as u64;
     let cut = stored < sample.size || sample.compression != Compression::None;
+    if is_clean(&head, cut) {
+        return Ok((Encoding::Utf8, None));
+    }
     let nuls = few_nuls(&head)?;
     strict_utf8(&head, cut)?;
     let warning = nuls.map(|at| format!("the text holds NUL characters, the first one at byte {at}; they are kept"));
     Ok((Encoding::Utf8, warning))
+}
+
+/// Whether a text is UTF-8 without NULs, as nearly all are: all threads look at its lines.
+fn is_clean(text: &[u8], cut: bool) -> bool {
+    let ends = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
+    let (lines, last) = text.split_at(ends);
+    let rest = Mutex::new(lines);
+    let next = || {
+        let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = memchr::memchr(b'\n', rest.get(PART_BYTES..)?).map_or(rest.len(), |end| PART_BYTES + end + 1);
+        let (part, after) = rest.split_at(length);
+        *rest = after;
+        Some(part)
+    };
+    let clean = |part: &[u8]| memchr::memchr(0, part).is_none() && std::str::from_utf8(part).is_ok();
+    let found = on_all(lines.len() / PART_BYTES, || std::iter::from_fn(next).all(clean));
+    let rest = rest.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.into_iter().all(|clean| clean)
+        && clean(rest)
+        && memchr::memchr(0, last).is_none()
+        && strict_utf8(last, cut).is_ok()
 }
 
 /// The first NUL of a text that is text all the same; an error if it is none.

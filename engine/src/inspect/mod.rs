@@ -117,7 +117,7 @@ pub async fn look(location: &Location, known: &Known) -> Result<Inspected> {
     if size == 0 {
         return Err(empty(location));
     }
-    let sample = Sample::read(location, size, known.declared.compression).await?;
+    let sample = Sample::read(location, size, &known.declared).await?;
     let format = sniff::format(&sample, known)?;
     match format {
         Format::Parquet => parquet(location, size).await,

@@ -1,8 +1,7 @@
 //! Delimited text: header, names and types.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use super::start::{self, Start};
 use super::{Inspected, Known, sniff};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::scan::{Dialect, Index, LineEnding, Outcome, Separators};
+use crate::threads::on_all;
 
 /// More columns than this are a mistaken delimiter or an attack.
 const MAX_COLUMNS: usize = 20_000;
@@ -56,7 +56,7 @@ pub(super) fn look_csv(sample: &Decoded, base: &Dialect, format: Format, known: 
     let mut warnings = Vec::new();
     settle(&mut dialect, &start, &sample.head, known, &mut warnings);
     let body = sample.head.slice(start.offset..);
-    let gathered = gather(&body, 1 + start.lines, &sample.pieces, &dialect, width);
+    let gathered = gather(&body, 1 + start.lines, &sample.pieces, &dialect, width, PART_BYTES);
     let names = names(&start::merged(&start.header, width), dialect.header, &mut warnings);
     tell_ragged(&gathered, width, &mut warnings);
     let decided = decide(&gathered.evidence, &mut dialect, declared);
@@ -155,34 +155,73 @@ const WIDTHS_KEPT: usize = 100_000;
 /// A sample's beginning is looked at in parts of this many bytes, by several threads.
 const PART_BYTES: usize = 1 << 20;
 
-/// Whole records of a sample.
+/// Whole records of a sample, indexed.
 struct Part<'a> {
+    /// The records, perhaps with the beginning of another one.
     text: &'a [u8],
+    index: Index,
+    records: usize,
     /// The line that it starts on; 0 if it is not known.
     line: u64,
     /// Records of a header in front.
     header: u32,
 }
 
-/// Reads the records of a sample, the header left out; `line` is the head's first one.
-fn gather(head: &Bytes, line: u64, pieces: &[Bytes], dialect: &Dialect, width: usize) -> Gathered {
-    let mut parts = parts(head, line, dialect);
-    parts.extend(pieces.iter().map(|piece| Part { text: piece, line: 0, header: 0 }));
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let take = || parts.get(next.fetch_add(1, Ordering::Relaxed));
-        std::iter::from_fn(take).map(|part| (part.line, part.gather(dialect, width))).collect::<Vec<_>>()
-    };
-    let mut found = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores.min(parts.len())).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            // A panic goes on here, where it is caught.
-            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+/// Cuts a sample into parts.
+struct Cutter<'a> {
+    head: &'a [u8],
+    line: u64,
+    header: u32,
+    pieces: std::slice::Iter<'a, Bytes>,
+    separators: Separators,
+    part_bytes: usize,
+}
+
+impl<'a> Cutter<'a> {
+    /// The next part: of the beginning in order, then the pieces from further on.
+    fn next(&mut self) -> Option<Part<'a>> {
+        let mut index = Index::default();
+        if self.head.is_empty() {
+            let text = self.pieces.next()?;
+            index.build(text, self.separators);
+            let records = index.records();
+            return Some(Part { text, index, records, line: 0, header: 0 });
         }
-        found
+        let header = std::mem::take(&mut self.header);
+        let mut length = self.part_bytes;
+        loop {
+            let mut text = &self.head[..length.min(self.head.len())];
+            let whole = text.len() == self.head.len();
+            if !whole && let Some(end) = memchr::memrchr(self.separators.terminator, text) {
+                // Cut inside quotes, it would be read byte by byte.
+                text = &text[..=end];
+            }
+            index.build(text, self.separators);
+            // The last one is cut off. A header stays in one part.
+            let records = if whole { index.records() } else { index.records().saturating_sub(1) };
+            if !whole && records <= header as usize {
+                length *= 2;
+                continue;
+            }
+            let end = if whole { text.len() } else { index.start(records) };
+            let line = self.line;
+            self.line += self.separators.count_lines(&text[..end]);
+            self.head = &self.head[end..];
+            return Some(Part { text, index, records, line, header });
+        }
+    }
+}
+
+/// Reads the records of a sample, the header left out; `line` is the head's first one.
+fn gather(head: &Bytes, line: u64, pieces: &[Bytes], dialect: &Dialect, width: usize, part_bytes: usize) -> Gathered {
+    let (separators, header) = (Separators::of(dialect), dialect.header_records());
+    let most = head.len().div_ceil(part_bytes) + pieces.len();
+    let cutter = Mutex::new(Cutter { head, line, header, pieces: pieces.iter(), separators, part_bytes });
+    let found = on_all(most, || {
+        let take = || cutter.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::iter::from_fn(take).map(|part| (part.line, part.gather(dialect, width))).collect::<Vec<_>>()
     });
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
     // The parts of the head in order, then the others.
     found.sort_by_key(|(line, _)| line.wrapping_sub(1));
     let mut whole = Gathered { evidence: vec![Evidence::default(); width], ..Gathered::default() };
@@ -201,39 +240,13 @@ fn gather(head: &Bytes, line: u64, pieces: &[Bytes], dialect: &Dialect, width: u
     whole
 }
 
-/// The parts of a sample's beginning.
-fn parts<'a>(head: &'a [u8], line: u64, dialect: &Dialect) -> Vec<Part<'a>> {
-    let separators = Separators::of(dialect);
-    let mut parts = vec![Part { text: head, line, header: dialect.header_records() }];
-    if head.len() <= 2 * PART_BYTES {
-        return parts;
-    }
-    let mut index = Index::default();
-    index.build(head, separators);
-    let mut start = 0;
-    // The header stays in one part.
-    for record in dialect.header_records() as usize + 1..index.records() {
-        let begin = index.start(record);
-        let length = begin - start;
-        let Some(part) = parts.last_mut().filter(|_| length >= PART_BYTES) else { continue };
-        let rest;
-        (part.text, rest) = part.text.split_at(length);
-        let line = part.line + separators.count_lines(part.text);
-        parts.push(Part { text: rest, line, header: 0 });
-        start = begin;
-    }
-    parts
-}
-
 impl Part<'_> {
     fn gather(&self, dialect: &Dialect, width: usize) -> Gathered {
         let mut gathered = Gathered { evidence: vec![Evidence::default(); width], ..Gathered::default() };
-        let separators = Separators::of(dialect);
-        let mut index = Index::default();
-        index.build(self.text, separators);
+        let (separators, index) = (Separators::of(dialect), &self.index);
         let mut records = Records::default();
         let (mut line, mut seen, mut header) = (self.line, 0, self.header);
-        for record in 0..index.records() {
+        for record in 0..self.records {
             let outcome = index.outcome(self.text, separators, record, Some(width));
             if outcome == Outcome::Empty {
                 continue;
@@ -259,7 +272,7 @@ impl Part<'_> {
                 records.lines.push(line);
             }
         }
-        records.look(self.text, &index, dialect, &mut gathered.evidence);
+        records.look(self.text, index, dialect, &mut gathered.evidence);
         gathered
     }
 }
@@ -289,4 +302,50 @@ pub(super) fn names(first: &[Option<String>], header: bool, warnings: &mut Vec<S
         names.push(name);
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Mark;
+
+    /// What a text says when it is looked at in parts of so many bytes.
+    fn said(text: &str, dialect: &Dialect, part_bytes: usize) -> (String, u64, u64, Vec<usize>, Vec<u64>) {
+        let pieces = [Bytes::from_static(b"7,x,2024-01-01\n8,\"y\",\n")];
+        let head = Bytes::from(text.to_owned());
+        let found = gather(&head, 3, &pieces, dialect, 3, part_bytes);
+        let decided = decide(&found.evidence, &mut dialect.clone(), &InputOverride::default());
+        let decided = decided.iter().map(|column| format!("{} {:?} {:?}", column.kind, column.reason, column.examples));
+        (decided.collect::<Vec<_>>().join("; "), found.rows, found.ragged, found.widths, found.lines)
+    }
+
+    #[test]
+    fn a_sample_says_the_same_however_it_is_cut() {
+        let quoted =
+            "id,\"na\nme\",day\r\n1,\"a, \"\"b\"\"\n\nc\",2024-02-29\r\n\r\n2,,\r\n3,x\r\nn/a,é,1999-01-01\r\n";
+        let mut long = quoted.to_owned();
+        for row in 0..40 {
+            long.push_str(&format!("{row},\"{}\n\",2024-01-{:02}\r\n", "z".repeat(row), row % 28 + 1));
+        }
+        let unclosed = format!("{long}5,\"never closed,2024-01-01\r\n6,y,2024-01-01\r\n");
+        let stray = format!("{long}5,st\"ray,2024-01-01\n6,\"y\"z,2024-01-01\n");
+        let csv = Dialect { header: true, header_rows: 1, ..Dialect::default() };
+        let escaped = Dialect { escape: Some(b'\\'), ..csv.clone() };
+        let commented = Dialect { comment: Mark::new(b"#"), ..csv.clone() };
+        let comments = format!("{long}# a, b\n5,\"y\n# z\",2024-01-01\n#\n");
+        let slashes = format!("{long}5,\"y\\\"\n\\\n,\",2024-01-01\n6,\\\n,\n");
+        for (text, dialect) in [
+            (&long, &csv),
+            (&unclosed, &csv),
+            (&stray, &csv),
+            (&comments, &commented),
+            (&slashes, &escaped),
+            (&String::new(), &csv),
+        ] {
+            let whole = said(text, dialect, usize::MAX);
+            for part_bytes in (1..60).chain([97, 255, 1000]) {
+                assert_eq!(said(text, dialect, part_bytes), whole, "{part_bytes} bytes of {text:?}");
+            }
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! The parts of a file that types are decided on.
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use futures::future::try_join_all;
-use karyaksham_spec::{Compression, Encoding};
+use karyaksham_spec::{Compression, Encoding, Format, InputOverride};
 
 use crate::error::Result;
 use crate::scan::decode_shared;
@@ -14,6 +15,8 @@ const HEAD_BYTES: u64 = 8 << 20;
 const PIECE_BYTES: u64 = 1 << 20;
 /// Where the pieces lie, in quarters of the file; the last one is its end.
 const QUARTERS: [u64; 4] = [1, 2, 3, 4];
+/// What tells a binary file from text.
+const MAGIC_BYTES: u64 = 4096;
 
 /// Stored bytes.
 #[derive(Debug, Clone)]
@@ -46,23 +49,27 @@ pub(super) struct Decoded {
 
 impl Sample {
     /// Reads the sample.
-    pub(super) async fn read(location: &Location, size: u64, declared: Option<Compression>) -> Result<Self> {
-        let head = location.read(0..size.min(HEAD_BYTES)).await?;
-        let compression = declared.unwrap_or_else(|| match &head[..] {
-            [0x1F, 0x8B, ..] => Compression::Gzip,
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Compression::Bzip2,
-            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            _ => Compression::None,
-        });
-        let mut pieces = Vec::new();
-        if size > HEAD_BYTES && compression == Compression::None && !is_binary(&head) {
-            let piece = |quarter: u64| {
-                let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
-                let start = end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES);
-                location.read(start..end)
-            };
-            pieces = try_join_all(QUARTERS.map(piece)).await?;
+    pub(super) async fn read(location: &Location, size: u64, declared: &InputOverride) -> Result<Self> {
+        let mut head_bytes = size.min(HEAD_BYTES);
+        let mut ahead = Vec::new();
+        // A first look, that nothing is read in vain; then all of the sample at once.
+        if size > HEAD_BYTES {
+            let magic = location.read(0..MAGIC_BYTES).await?;
+            let binary = declared.format.is_none_or(|format| matches!(format, Format::Parquet | Format::Arrow));
+            if binary && is_binary(&magic) {
+                head_bytes = MAGIC_BYTES;
+            } else if compression_of(&magic) == Compression::None {
+                ahead = pieces_of(size);
+            }
+        }
+        let mut read = location.read_at_once(std::iter::once(0..head_bytes).chain(ahead).collect()).await?;
+        let mut pieces = read.split_off(1);
+        let head = read.swap_remove(0);
+        let compression = declared.compression.unwrap_or_else(|| compression_of(&head));
+        if compression != Compression::None {
+            pieces.clear();
+        } else if size > HEAD_BYTES && pieces.is_empty() && !is_binary(&head) {
+            pieces = location.read_at_once(pieces_of(size)).await?;
         }
         Ok(Self { size, head, pieces, compression })
     }
@@ -116,6 +123,26 @@ impl Decoded {
         )]
         let estimate = (rows as f64 * self.size as f64 * self.bytes_per_stored / self.head.len() as f64) as u64;
         Some((estimate, false))
+    }
+}
+
+/// The places of the pieces of a file that is longer than the head.
+fn pieces_of(size: u64) -> Vec<Range<u64>> {
+    let piece = |quarter: u64| {
+        let end = (size / 4 * quarter).max(HEAD_BYTES).min(size);
+        end.saturating_sub(PIECE_BYTES).max(HEAD_BYTES)..end
+    };
+    QUARTERS.map(piece).into()
+}
+
+/// How a file that begins like this is compressed.
+fn compression_of(head: &[u8]) -> Compression {
+    match head {
+        [0x1F, 0x8B, ..] => Compression::Gzip,
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Compression::Bzip2,
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+        _ => Compression::None,
     }
 }
 

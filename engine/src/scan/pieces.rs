@@ -12,6 +12,7 @@ use super::block::{Pool, Room};
 use super::blocks::{FRONT_BYTES, PIECE_BYTES};
 use super::decode::{BOM, Pieces};
 use crate::error::{EngineError, ErrorCode, Result};
+use crate::local::read_at;
 use crate::progress::Progress;
 
 /// A part of the text, cut anywhere.
@@ -153,33 +154,6 @@ impl LocalFile {
     fn same(&self) -> bool {
         self.file.metadata().is_ok_and(|now| now.len() == self.size && now.modified().ok() == self.modified)
     }
-}
-
-/// Fills `buffer` from a place in the file; fewer bytes only at its end.
-fn read_at(file: &File, buffer: &mut [u8], mut offset: u64) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let read = {
-            #[cfg(unix)]
-            {
-                std::os::unix::fs::FileExt::read_at(file, &mut buffer[filled..], offset)
-            }
-            #[cfg(windows)]
-            {
-                std::os::windows::fs::FileExt::seek_read(file, &mut buffer[filled..], offset)
-            }
-        };
-        match read {
-            Ok(0) => break,
-            Ok(count) => {
-                filled += count;
-                offset += count as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn changed(path: &Path) -> EngineError {

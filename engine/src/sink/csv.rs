@@ -220,7 +220,9 @@ mod tests {
 
     #[test]
     fn formulas_are_told_from_numbers_and_words() {
-        for text in ["=1+1", "+A1", "-A1", "-", "+", "@SUM(A1)", "\t=1", "\r=1", "\n", "＝1", "－x", "-1e", "-1+cmd|x", "-inf"] {
+        for text in
+            ["=1+1", "+A1", "-A1", "-", "+", "@SUM(A1)", "\t=1", "\r=1", "\n", "＝1", "－x", "-1e", "-1+cmd|x", "-inf"]
+        {
             assert!(is_formula(text.as_bytes()), "{text:?}");
         }
         for text in ["", "a=1", "-1", "+49", "-0.5", "-.5", "-1e9", "1-2", "'=1", " =1", "é", "ｘ"] {
