@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { useEffect } from "react";
 import { messageOf } from "@/lib/refusal";
+import { m } from "./messages";
 import { Button, classes, Spinner } from "./ui";
 
 /** Title of a page, of the browser's tab, and what one can do here. */
@@ -53,7 +54,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-export function Loading({ what = "Loading" }: { what?: string }) {
+export function Loading({ what = m.loading }: { what?: string }) {
   return (
     <div role="status" className="flex items-center justify-center gap-3 py-16 text-muted">
       <Spinner /> {what}…
@@ -94,11 +95,11 @@ export function Note({
 /** An error that kept a page from loading, with a way to try again. */
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
-    <Note tone="bad" title="This could not be loaded." hint={messageOf(error)}>
+    <Note tone="bad" title={m.couldNotBeLoaded} hint={messageOf(error)}>
       {retry && (
         <div className="mt-2">
           <Button small onClick={retry}>
-            Try again
+            {m.tryAgain}
           </Button>
         </div>
       )}

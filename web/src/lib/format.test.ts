@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, cell, count, duration, percent, plural, remaining, secondsBetween } from "./format";
+import { ago, bytes, cell, count, duration, percent, remaining, secondsBetween } from "./format";
 
 describe("bytes", () => {
   it("uses decimal units with at most one digit", () => {
@@ -21,9 +21,8 @@ describe("bytes", () => {
   });
 });
 
-describe("count and plural", () => {
+describe("count", () => {
   it("separates thousands", () => expect(count(5_070_000)).toBe("5,070,000"));
-  it("knows one from many", () => expect([plural(1, "row"), plural(0, "row")]).toEqual(["1 row", "0 rows"]));
 });
 
 describe("duration", () => {

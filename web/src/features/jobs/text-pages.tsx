@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { Grid } from "@/components/grid";
 import { Loading, Note } from "@/components/layout";
 import { Button } from "@/components/ui";
-import { count } from "@/lib/format";
+import { m } from "./messages";
 import { type Place, readRows, type TextDialect, type TextFile, type TextRow } from "./text-rows";
 
 const PAGE = 1000;
@@ -39,8 +39,8 @@ export function TextPages({ columns, types, files, dialect, rows, name }: Props)
       stale = true;
     };
   }, [start, page]);
-  if (error) return <Note tone="bad" title="These rows could not be read." hint={error.message} />;
-  if (!shown) return <Loading what="Reading the rows" />;
+  if (error) return <Note tone="bad" title={m.rowsNotRead} hint={error.message} />;
+  if (!shown) return <Loading what={m.readingTheRows} />;
   const first = shown.page * PAGE;
   const last = first + shown.rows.length;
   const reading = shown.page !== page;
@@ -48,25 +48,19 @@ export function TextPages({ columns, types, files, dialect, rows, name }: Props)
     <div className="grid grid-cols-1 gap-2">
       <div className="flex flex-wrap items-center gap-2 text-sm">
         <Button small disabled={page === 0 || reading} onClick={() => setPage(0)}>
-          First rows
+          {m.firstRows}
         </Button>
         <Button small disabled={page === 0 || reading} onClick={() => setPage(page - 1)}>
-          {count(PAGE)} before
+          {m.before({ rows: PAGE })}
         </Button>
         <span role="status" className="tabular-nums">
-          Rows {count(first + 1)} to {count(last)} of {count(rows)}
+          {m.rowsToOf({ first: first + 1, last, all: rows })}
         </span>
         <Button small disabled={last >= rows || reading} busy={reading} onClick={() => setPage(page + 1)}>
-          Next {count(PAGE)}
+          {m.next({ rows: PAGE })}
         </Button>
       </div>
-      <Grid
-        key={shown.page}
-        columns={columns}
-        rows={shown.rows}
-        types={types}
-        caption={`Rows of the result of ${name}`}
-      />
+      <Grid key={shown.page} columns={columns} rows={shown.rows} types={types} caption={m.rowsOf({ name })} />
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** Rows of a text result one after another, read by ranges straight from the storage. Loaded when it is wanted. */
+import { m } from "./messages";
 
 export interface TextFile {
   url: string;
@@ -75,7 +76,7 @@ export function cutRows(
 
 async function range({ url }: TextFile, first: number, last: number): Promise<Uint8Array> {
   const response = await fetch(url, { headers: { range: `bytes=${first}-${last - 1}` } });
-  if (response.status !== 206) throw new Error(`The storage answered ${response.status}. Load the page again.`);
+  if (response.status !== 206) throw new Error(m.storageAnswered({ status: response.status }));
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -104,7 +105,7 @@ export async function readRows(
     rows.push(...cut.rows.slice(names));
     offset += cut.end;
     if (cut.end === 0) size *= 4;
-    if (size > LONGEST) throw new Error("The next row is longer than can be shown here. It is in the download.");
+    if (size > LONGEST) throw new Error(m.nextRowIsTooLong);
   }
   return { rows, next: { file, offset } };
 }
