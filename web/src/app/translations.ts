@@ -1,6 +1,7 @@
 /** The languages beside English. How to add one: `docs/translating.md`. */
 import type { m as components } from "@/components/messages";
 import type { m as admin } from "@/features/admin/messages";
+import type { m as auth } from "@/features/auth/messages";
 import type { m as datasets } from "@/features/datasets/messages";
 import type { m as jobs } from "@/features/jobs/messages";
 import type { m as pipelines } from "@/features/pipelines/messages";
@@ -17,6 +18,7 @@ export type Catalogue = {
   components: Translation<typeof components>;
   lib: Translation<typeof lib>;
   admin: Translation<typeof admin>;
+  auth: Translation<typeof auth>;
   datasets: Translation<typeof datasets>;
   jobs: Translation<typeof jobs>;
   pipelines: Translation<typeof pipelines>;

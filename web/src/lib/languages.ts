@@ -2,18 +2,21 @@
 import { type Language, locale, type Message, speak } from "./i18n";
 import { Store } from "./store";
 
-/** A language's own name, and where its texts are. English is the source and is always there. */
+/** A language's own name, and its texts; English, in which all texts are written, has none to load. */
 export interface Offer {
   name: string;
-  load: () => Promise<Readonly<Record<string, Readonly<Record<string, Message>>>>>;
+  load?: () => Promise<Readonly<Record<string, Readonly<Record<string, Message>>>>>;
 }
 export type Offers = Readonly<Record<string, Offer>>;
 
 /** For tests: English with accents, longer by 40 %. Nobody is offered it. */
 const PSEUDO = "en-XA";
 const KEY = "karyaksham.language";
+// no text: a name is the same in every language
+const ENGLISH: Offers = { en: { name: "English" } };
 
-export const offers = new Store<Offers>({});
+/** Languages by tag. */
+export const offers = new Store<Offers>(ENGLISH);
 
 /** What was chosen in this browser; null: as the browser says. */
 export const chosen = new Store<string | null>(null);
@@ -29,12 +32,12 @@ export function best(wanted: readonly string[], there: readonly string[]): strin
 
 async function load(tag: string): Promise<Language | null> {
   if (tag === PSEUDO) return (await import("./pseudo")).PSEUDO_LANGUAGE;
-  const texts = await offers.get()[tag]?.load();
+  const texts = await offers.get()[tag]?.load?.();
   return texts ? { find: (feature, key) => texts[feature]?.[key] } : null;
 }
 
 async function show(): Promise<void> {
-  const there = ["en", ...Object.keys(offers.get())];
+  const there = Object.keys(offers.get());
   const own = chosen.get();
   const tag = own && [...there, PSEUDO].includes(own) ? own : best(navigator.languages, there);
   try {
@@ -42,6 +45,7 @@ async function show(): Promise<void> {
   } catch {
     speak("en", null); // its file is gone, or nothing gets through
   }
+  document.documentElement.lang = locale.get().text;
 }
 
 /** Show a language from now on; null: the browser's. */
@@ -58,17 +62,11 @@ export async function chooseLanguage(tag: string | null): Promise<void> {
 
 /** Before anything is drawn: the language that was chosen at an earlier visit, else the browser's. */
 export async function startLanguage(translations: Offers): Promise<void> {
-  offers.set(translations);
+  offers.set({ ...ENGLISH, ...translations });
   try {
     chosen.set(localStorage.getItem(KEY));
   } catch {
     // a browser that keeps nothing
   }
   await show();
-}
-
-if (typeof document !== "undefined") {
-  locale.subscribe(() => {
-    document.documentElement.lang = locale.get().text;
-  });
 }
