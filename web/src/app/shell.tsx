@@ -81,7 +81,7 @@ function Account({ user }: { user: AccountFragment }) {
   return (
     <div className="ml-auto flex flex-wrap items-center gap-x-3 gap-y-1">
       <WorkspaceSwitcher userId={user.id} />
-      <Link to="/account" className={classes(LINK, "text-sm")} activeProps={ACTIVE} title={user.email}>
+      <Link to="/account" className={classes(LINK, "text-sm")} activeProps={ACTIVE} title={user.email} translate="no">
         {user.name}
       </Link>
       <Button small onClick={out} busy={leaving}>

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { ago, dateTime, percent } from "@/lib/format";
 import { m } from "./messages";
 import { Button, classes } from "./ui";
@@ -86,6 +86,11 @@ export function CopyButton({ text, label = m.copy }: { text: string; label?: str
       <span aria-live="polite">{copied === null ? label : copied ? m.copied : m.selectAndCopyByHand}</span>
     </Button>
   );
+}
+
+/** What people or machines wrote: names, addresses, ids. No translator touches it. */
+export function Data({ children }: { children: ReactNode }) {
+  return <span translate="no">{children}</span>;
 }
 
 export function Code({ children }: { children: string }) {

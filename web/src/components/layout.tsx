@@ -4,15 +4,25 @@ import { messageOf } from "@/lib/refusal";
 import { m } from "./messages";
 import { Button, classes, Spinner } from "./ui";
 
+interface HeaderProps {
+  title: string;
+  /** Whether the title is what somebody called it, which is in no language. */
+  data?: boolean;
+  note?: ReactNode;
+  children?: ReactNode;
+}
+
 /** Title of a page, of the browser's tab, and what one can do here. */
-export function PageHeader({ title, note, children }: { title: string; note?: ReactNode; children?: ReactNode }) {
+export function PageHeader({ title, data, note, children }: HeaderProps) {
   useEffect(() => {
     document.title = `${title} · Karyaksham`;
   }, [title]);
   return (
     <header className="mb-5 flex flex-wrap items-start justify-between gap-3">
       <div className="min-w-0">
-        <h1 className="text-2xl font-semibold tracking-tight break-words">{title}</h1>
+        <h1 translate={data ? "no" : undefined} className="text-2xl font-semibold tracking-tight break-words">
+          {title}
+        </h1>
         {note && <div className="mt-1 text-muted">{note}</div>}
       </div>
       {children && <div className="flex flex-wrap items-center gap-2">{children}</div>}

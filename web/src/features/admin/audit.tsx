@@ -37,12 +37,12 @@ export function Audit() {
                 <Cell plain data>
                   {entry.actorEmail ?? "–"}
                 </Cell>
-                <Cell>
+                <Cell data>
                   <span className="font-mono text-sm">{entry.action}</span>
                 </Cell>
-                <Cell>{entry.objectType ?? "–"}</Cell>
-                <Cell>{entry.address ?? "–"}</Cell>
-                <Cell plain>
+                <Cell data>{entry.objectType ?? "–"}</Cell>
+                <Cell data>{entry.address ?? "–"}</Cell>
+                <Cell plain data>
                   <span className="block min-w-64 font-mono text-sm break-all">
                     {entry.data ? JSON.stringify(entry.data) : ""}
                   </span>

@@ -89,7 +89,7 @@ function JobRow({ job, workspace, changed }: RowProps) {
           {job.name}
         </span>
         {job.error && (
-          <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+          <span lang="en" className="line-clamp-2 text-sm text-muted" title={job.error.message}>
             <Words text={job.error.message} />
           </span>
         )}
@@ -104,7 +104,9 @@ function JobRow({ job, workspace, changed }: RowProps) {
         <span className="tabular-nums">{m.of({ some: job.attempt, all: job.maxAttempts })}</span>
       </Cell>
       <Cell>
-        <span className="font-mono text-sm">{job.worker ?? "–"}</span>
+        <span translate="no" className="font-mono text-sm">
+          {job.worker ?? "–"}
+        </span>
       </Cell>
       <Cell>{job.startedAt ? duration(secondsBetween(job.startedAt, job.finishedAt)) : "–"}</Cell>
       <Cell>

@@ -56,7 +56,9 @@ function WorkerRow({ worker }: { worker: WorkerFragment }) {
   return (
     <Row>
       <Cell plain>
-        <span className="font-mono text-sm break-all">{worker.id}</span>
+        <span translate="no" className="font-mono text-sm break-all">
+          {worker.id}
+        </span>
         <span className="block text-sm text-muted">{process(worker)}</span>
       </Cell>
       <Cell>

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { Choice } from "@/components/choice";
 import { Confirm } from "@/components/confirm";
-import { Ago, Code, CopyButton } from "@/components/data";
+import { Ago, Code, CopyButton, Data } from "@/components/data";
 import { Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextField } from "@/components/ui";
 import {
@@ -36,8 +36,8 @@ export function AccountPage() {
         <Panel>
           <Facts
             facts={[
-              [m.name, me.name],
-              [m.eMail, me.email],
+              [m.name, <Data key="name">{me.name}</Data>],
+              [m.eMail, <Data key="email">{me.email}</Data>],
               [m.since, <Ago key="since" time={me.createdAt} />],
             ]}
           />

@@ -2,7 +2,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useClient, useQuery } from "urql";
 import { Confirm } from "@/components/confirm";
-import { Ago } from "@/components/data";
+import { Ago, Data } from "@/components/data";
 import { Grid } from "@/components/grid";
 import { Empty, Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { buttonClass } from "@/components/ui";
@@ -48,7 +48,7 @@ export function DatasetPage() {
 function Page({ dataset }: { dataset: Detail }) {
   return (
     <>
-      <PageHeader title={dataset.name} note={<DatasetBadge status={dataset.status} />}>
+      <PageHeader title={dataset.name} data note={<DatasetBadge status={dataset.status} />}>
         {dataset.status === "READY" && (
           <Link
             to="/pipelines/new"
@@ -109,15 +109,16 @@ const NAMES: Record<string, () => string> = {
 
 function facts(dataset: Detail): [string, React.ReactNode][] {
   const { dialect } = dataset;
+  const packed = [dataset.format, dataset.compression];
   const rows = `${dataset.rowEstimate != null && !dataset.rowsExact ? "≈ " : ""}${count(dataset.rowEstimate)}`;
   const list: [string, React.ReactNode][] = [
     [m.size, bytes(dataset.sizeBytes)],
     [m.rows, rows],
     [m.columns, dataset.schema ? count(dataset.schema.length) : "–"],
-    [m.format, [dataset.format, dataset.compression].filter((part) => part && part !== "none").join(", ") || "–"],
+    [m.format, <Data key="format">{packed.filter((part) => part && part !== "none").join(", ") || "–"}</Data>],
     [m.uploaded, <Ago key="ago" time={dataset.createdAt} />],
   ];
-  if (dataset.encoding) list.push([m.encoding, dataset.encoding]);
+  if (dataset.encoding) list.push([m.encoding, <Data key="encoding">{dataset.encoding}</Data>]);
   if (dialect?.delimiter) list.push([m.delimiter, NAMES[dialect.delimiter]?.() ?? dialect.delimiter]);
   if (dialect?.quote) list.push([m.quote, dialect.quote]);
   if (dialect?.header != null) list.push([m.headerRow, dialect.header ? m.yes : m.no]);

@@ -57,6 +57,7 @@ function Page({ detail }: { detail: Detail }) {
     <>
       <PageHeader
         title={job.name}
+        data
         note={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <span aria-live="polite">
@@ -70,7 +71,12 @@ function Page({ detail }: { detail: Detail }) {
               <span>
                 {m.fromDataset({
                   dataset: (
-                    <Link to="/datasets/$id" params={{ id: input.dataset.id }} className="text-accent underline">
+                    <Link
+                      to="/datasets/$id"
+                      params={{ id: input.dataset.id }}
+                      className="text-accent underline"
+                      translate="no"
+                    >
                       {input.dataset.name}
                     </Link>
                   ),

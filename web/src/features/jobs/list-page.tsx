@@ -146,7 +146,7 @@ function Table({ items, changed }: TableProps) {
                 <Progress value={job.progress?.fraction ?? null} label={m.progressOf({ name: job.name })} />
               ) : (
                 job.error && (
-                  <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+                  <span lang="en" className="line-clamp-2 text-sm text-muted" title={job.error.message}>
                     <Words text={job.error.message} />
                   </span>
                 )

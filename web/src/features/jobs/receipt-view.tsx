@@ -1,3 +1,4 @@
+import { Data } from "@/components/data";
 import { Facts, Panel } from "@/components/layout";
 import { Cell, Row, Table } from "@/components/table";
 import { Button } from "@/components/ui";
@@ -59,7 +60,7 @@ export function ReceiptView({ receipt, whole, name }: { receipt: Receipt; whole:
     [m.engineTime, duration(receipt.engineSeconds)],
     [m.peakMemory, bytes(receipt.peakMemoryBytes)],
     [m.written, bytes(receipt.bytesWritten)],
-    [m.worker, receipt.worker ?? "–"],
+    [m.worker, <Data key="worker">{receipt.worker ?? "–"}</Data>],
   ];
   return (
     <Panel

@@ -36,7 +36,7 @@ export function Editor(props: EditorProps) {
     : m.sayWhatShouldHappen;
   return (
     <>
-      <PageHeader title={saved.id ? saved.name : m.newPipeline} note={note}>
+      <PageHeader title={saved.id ? saved.name : m.newPipeline} data={saved.id !== null} note={note}>
         {saved.id && <Confirm label={m.delete} question={m.reallyDelete} act={editor.remove} />}
         <Button onClick={editor.save} busy={busy === "save"} disabled={blocked || !editor.dirty}>
           {m.save}
@@ -195,7 +195,7 @@ function DatasetSelect({ name, choices, value, choose }: SelectProps) {
     >
       <option value="">{m.choose}</option>
       {choices.map((choice) => (
-        <option key={choice.id} value={choice.id} disabled={choice.status !== "READY"}>
+        <option key={choice.id} translate="no" value={choice.id} disabled={choice.status !== "READY"}>
           {choiceText(choice)}
         </option>
       ))}

@@ -30,6 +30,7 @@ export const m = messages("pipelines", {
   column: "Column",
   columnNote: "column",
   columnsChanged: { one: "{sign} {count} column", other: "{sign} {count} columns" },
+  columnsNamed: "{sign} {names}",
   columnsThatMustDiffer: "Columns that must differ; none chosen: all of them",
   columnsToKeep: "Columns to keep, in the order you choose them",
   columnsToRemove: "Columns to remove",

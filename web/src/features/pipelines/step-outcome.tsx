@@ -30,7 +30,7 @@ export function changes(outcome: Outcome): string[] {
     list.push(
       names.length > 6
         ? m.columnsChanged({ sign, count: names.length })
-        : names.map((name) => `${sign} ${name}`).join(", "),
+        : m.columnsNamed({ sign, names: names.join(`, ${sign} `) }),
     );
   };
   few(

@@ -65,7 +65,7 @@ export function ScheduleForm({ start, choices, fixed, label, action, save }: Pro
         >
           <option value="">{m.choose}</option>
           {choices.pipelines.nodes.map(({ id, name }) => (
-            <option key={id} value={id}>
+            <option key={id} translate="no" value={id}>
               {name}
             </option>
           ))}
@@ -81,7 +81,7 @@ export function ScheduleForm({ start, choices, fixed, label, action, save }: Pro
           >
             <option value="">{m.choose}</option>
             {choices.datasets.nodes.map((dataset) => (
-              <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "READY"}>
+              <option key={dataset.id} translate="no" value={dataset.id} disabled={dataset.status !== "READY"}>
                 {dataset.name}
               </option>
             ))}

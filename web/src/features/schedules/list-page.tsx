@@ -54,12 +54,21 @@ function ScheduleRow({ schedule }: { schedule: ScheduleRowFragment }) {
         </Link>
       </Cell>
       <Cell plain>
-        {describe(schedule.cron)} <span className="text-muted">({schedule.timeZone})</span>
+        {describe(schedule.cron)}{" "}
+        <span translate="no" className="text-muted">
+          ({schedule.timeZone})
+        </span>
       </Cell>
       <Cell>
         <ScheduleState schedule={schedule} />
       </Cell>
-      <Cell>{schedule.nextRunAt ? inZone(schedule.nextRunAt, schedule.timeZone) : "–"}</Cell>
+      <Cell>
+        {schedule.nextRunAt ? (
+          <time dateTime={schedule.nextRunAt}>{inZone(schedule.nextRunAt, schedule.timeZone)}</time>
+        ) : (
+          "–"
+        )}
+      </Cell>
       <Cell>{schedule.lastTickAt ? <Ago time={schedule.lastTickAt} /> : m.never}</Cell>
     </Row>
   );

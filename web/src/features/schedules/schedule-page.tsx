@@ -56,6 +56,7 @@ function Page({ schedule, changed }: { schedule: Detail; changed: () => void }) 
     <>
       <PageHeader
         title={schedule.pipeline?.name ?? m.aDeletedPipeline}
+        data={schedule.pipeline !== null}
         note={
           <span className="flex flex-wrap items-center gap-3">
             <ScheduleState schedule={schedule} />{" "}

@@ -6,6 +6,7 @@ import { Ago, Code } from "@/components/data";
 import { Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Button } from "@/components/ui";
+import { Words } from "@/components/words";
 import {
   DeliveriesDocument,
   type DeliveryRowFragment,
@@ -125,7 +126,11 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
         </Button>
       </div>
       <p className="text-sm text-muted">{attempts(delivery)}</p>
-      {delivery.error && <p className="text-sm break-words text-bad">{delivery.error}</p>}
+      {delivery.error && (
+        <p className="text-sm break-words text-bad">
+          <Words text={delivery.error} />
+        </p>
+      )}
       {action.refusal && (
         <p role="alert" className="text-sm text-bad">
           {action.refusal.message}

@@ -42,6 +42,7 @@ export function WebhooksPage() {
                       to="/webhooks/$id"
                       params={{ id: webhook.id }}
                       className="font-medium break-all text-accent hover:underline"
+                      translate="no"
                     >
                       {webhook.url}
                     </Link>

@@ -52,6 +52,7 @@ function Page({ webhook, changed }: { webhook: WebhookRowFragment; changed: () =
     <>
       <PageHeader
         title={webhook.url}
+        data
         note={
           <span className="flex flex-wrap items-center gap-3">
             <WebhookState webhook={webhook} /> {m.madeAgo({ ago: <Ago time={webhook.createdAt} /> })}

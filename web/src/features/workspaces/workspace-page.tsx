@@ -27,6 +27,7 @@ export function WorkspacePage() {
     <>
       <PageHeader
         title={here.name}
+        data
         note={here.personal ? m.yoursAlone : m.sharedWorkspace({ role: roleText(here.role) })}
       />
       <div className="grid grid-cols-1 gap-4">
