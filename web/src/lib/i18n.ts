@@ -4,7 +4,7 @@ import { Store } from "./store";
 
 /** One text; a text by number has a form for each of the language's plurals, chosen by its `count`. */
 export type Message = string | Plural;
-export type Plural = { readonly other: string } & Partial<Readonly<Record<Intl.LDMLPluralRule, string>>>;
+export type Plural = Forms<string>;
 export type Messages = Readonly<Record<string, Message>>;
 
 /** The names between braces; braces around anything but a word are text. */
@@ -31,7 +31,9 @@ type Holding<Name extends string> = (
 ) extends (text: infer All) => void
   ? All & string
   : never;
-type Translated<M> = [NamesOf<M>] extends [never] ? string : M extends string ? Holding<Names<M>> : Plural;
+type Forms<T> = { readonly other: T } & Partial<Readonly<Record<Intl.LDMLPluralRule, T>>>;
+/** A form of a plural may say its number in words. */
+type Translated<M> = M extends string ? Holding<Names<M>> : Forms<Holding<Exclude<NamesOf<M>, "count">>>;
 /** A feature's texts in another language: each of them, with the same values in it. */
 export type Translation<T> = T extends { readonly [SOURCE]?: infer C }
   ? { readonly [Key in keyof NonNullable<C>]: Translated<NonNullable<C>[Key]> }
@@ -57,20 +59,27 @@ export interface Locale extends Tags {
   region: string;
 }
 
-/** The browser's own tag of a language. */
-function regional(tag: string): string {
+/** The language as the browser says that it is spoken where the reader is, else as `usual`. */
+function regional(tag: string, usual: string): string {
   const wanted = typeof navigator === "undefined" ? [] : (navigator.languages ?? []);
-  return wanted.find((each) => each === tag || each.startsWith(`${tag}-`)) ?? tag;
+  return wanted.find((each) => each.startsWith(`${tag}-`)) ?? usual;
 }
 
-const ENGLISH: Locale = { text: "en", numbers: "en-US", times: "en-GB", region: regional("en"), language: null };
+const ENGLISH: Locale = {
+  text: "en",
+  numbers: "en-US",
+  times: "en-GB",
+  region: regional("en", "en-GB"),
+  language: null,
+};
 
 /** The language of now: who shows texts that it did not read anew must watch it. */
 export const locale = new Store<Locale>(ENGLISH);
 
 /** Take up a language whose texts are loaded; null is English. */
 export function speak(tag: string, language: Language | null): void {
-  locale.set(language === null ? ENGLISH : { text: tag, numbers: tag, times: tag, region: regional(tag), language });
+  const own = { text: tag, numbers: tag, times: tag, region: regional(tag, tag) };
+  locale.set(language === null ? ENGLISH : { ...own, language });
 }
 
 /**
