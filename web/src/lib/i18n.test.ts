@@ -2,7 +2,6 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, describe, expect, it } from "vitest";
 import { formatList, formatNumber, type Language, messages, speak, type Translation } from "./i18n";
-import { best } from "./languages";
 import { accented, PSEUDO_LANGUAGE } from "./pseudo";
 
 const m = messages("test", {
@@ -88,14 +87,6 @@ describe("formats", () => {
     expect([formatNumber(1234.5), formatList(["a", "b", "c"])]).toEqual(["1,234.5", "a, b, c"]);
     speak("de", german);
     expect(formatNumber(1234.5)).toBe("1.234,5");
-  });
-});
-
-describe("best", () => {
-  it("takes the first language that there is, whatever its region", () => {
-    expect(best(["fr-FR", "de-AT", "en"], ["en", "de"])).toBe("de");
-    expect(best(["fr"], ["en", "de"])).toBe("en");
-    expect(best([], ["en"])).toBe("en");
   });
 });
 
