@@ -2,11 +2,13 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
 import { messageOf, Refusal, unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { AuthFrame } from "./frame";
+import { m } from "./messages";
 
 /** Runs a form's work; keeps what went wrong, by field where the API names one. */
 function useForm(work: (values: Record<string, string>) => Promise<void>) {
@@ -38,12 +40,12 @@ export function SignInPage() {
     enter(unwrap(await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise()));
   });
   return (
-    <AuthFrame title="Sign in">
-      {expired && !form.general && <Note tone="warn" title="Your session has ended." hint="Sign in again to go on." />}
-      {form.general && <Note tone="bad" title={form.general.message} />}
+    <AuthFrame title={m.signIn}>
+      {expired && !form.general && <Note tone="warn" title={m.yourSessionHasEnded} hint={m.signInAgain} />}
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       <form className="grid gap-4" onSubmit={form.submit}>
         <TextField
-          label="E-mail"
+          label={m.eMail}
           name="email"
           type="email"
           autoComplete="username"
@@ -51,7 +53,7 @@ export function SignInPage() {
           error={form.errorOf("email")}
         />
         <TextField
-          label="Password"
+          label={m.password}
           name="password"
           type="password"
           autoComplete="current-password"
@@ -59,14 +61,17 @@ export function SignInPage() {
           error={form.errorOf("password")}
         />
         <Button type="submit" variant="primary" busy={form.busy}>
-          Sign in
+          {m.signIn}
         </Button>
       </form>
       <p className="text-muted">
-        New here?{" "}
-        <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
-          Make an account
-        </Link>
+        {m.newHere({
+          link: (
+            <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
+              {m.makeAnAccount}
+            </Link>
+          ),
+        })}
       </p>
     </AuthFrame>
   );
@@ -78,12 +83,12 @@ export function SignUpPage() {
     enter(unwrap(await anonymousClient.mutation(RegisterDocument, { input: { email, password, name } }).toPromise()));
   });
   return (
-    <AuthFrame title="Make an account">
-      {form.general && <Note tone="bad" title={form.general.message} />}
+    <AuthFrame title={m.makeAnAccount}>
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       <form className="grid gap-4" onSubmit={form.submit}>
-        <TextField label="Name" name="name" autoComplete="name" required error={form.errorOf("name")} />
+        <TextField label={m.name} name="name" autoComplete="name" required error={form.errorOf("name")} />
         <TextField
-          label="E-mail"
+          label={m.eMail}
           name="email"
           type="email"
           autoComplete="username"
@@ -91,25 +96,28 @@ export function SignUpPage() {
           error={form.errorOf("email")}
         />
         <TextField
-          label="Password"
+          label={m.password}
           name="password"
           type="password"
           autoComplete="new-password"
           minLength={12}
           maxLength={256}
           required
-          hint="12 characters or more; a sentence is easiest to remember."
+          hint={m.whatAPasswordIs}
           error={form.errorOf("password")}
         />
         <Button type="submit" variant="primary" busy={form.busy}>
-          Make account
+          {m.makeAccount}
         </Button>
       </form>
       <p className="text-muted">
-        Have an account?{" "}
-        <Link to="/sign-in" search={{ next }} className="font-medium text-accent underline">
-          Sign in
-        </Link>
+        {m.haveAnAccount({
+          link: (
+            <Link to="/sign-in" search={{ next }} className="font-medium text-accent underline">
+              {m.signIn}
+            </Link>
+          ),
+        })}
       </p>
     </AuthFrame>
   );
