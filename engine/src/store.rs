@@ -35,7 +35,7 @@ use crate::network::network;
 pub const CONTENT_TYPE: &str = "application/x-karyaksham";
 
 /// What is read by one request of several at once: one long one gets half the rate.
-const PART_BYTES: u64 = 2 << 20;
+const PART_BYTES: usize = 2 << 20;
 
 /// Address and keys of an S3-compatible storage.
 #[derive(Clone, Deserialize)]
@@ -137,8 +137,8 @@ impl Location {
     pub(crate) async fn read_at_once(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
         let Some(path) = self.file.clone() else {
             let range = async |range: Range<u64>| {
-                let parts = range.clone().step_by(PART_BYTES as usize);
-                let parts = parts.map(|start| self.read(start..range.end.min(start + PART_BYTES)));
+                let parts = range.clone().step_by(PART_BYTES);
+                let parts = parts.map(|start| self.read(start..range.end.min(start + PART_BYTES as u64)));
                 let mut parts = try_join_all(parts).await?;
                 Ok::<_, EngineError>(if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat().into() })
             };

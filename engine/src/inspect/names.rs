@@ -323,10 +323,8 @@ mod tests {
     fn a_sample_says_the_same_however_it_is_cut() {
         let quoted =
             "id,\"na\nme\",day\r\n1,\"a, \"\"b\"\"\n\nc\",2024-02-29\r\n\r\n2,,\r\n3,x\r\nn/a,é,1999-01-01\r\n";
-        let mut long = quoted.to_owned();
-        for row in 0..40 {
-            long.push_str(&format!("{row},\"{}\n\",2024-01-{:02}\r\n", "z".repeat(row), row % 28 + 1));
-        }
+        let rows = (0..40).map(|row| format!("{row},\"{}\n\",2024-01-{:02}\r\n", "z".repeat(row), row % 28 + 1));
+        let long = quoted.to_owned() + &rows.collect::<String>();
         let unclosed = format!("{long}5,\"never closed,2024-01-01\r\n6,y,2024-01-01\r\n");
         let stray = format!("{long}5,st\"ray,2024-01-01\n6,\"y\"z,2024-01-01\n");
         let csv = Dialect { header: true, header_rows: 1, ..Dialect::default() };
