@@ -18,6 +18,7 @@ import websockets
 import yaml
 
 from ops.setup.package_tools import PACKAGES
+from tests.ops.commands import karyaksham
 from tests.ops.containers.composition import OPS, services
 from tests.ops.containers.proxy import DOMAIN, STORAGE, Front
 from tests.processes import PATIENCE
@@ -179,6 +180,26 @@ def test_files_go_up_and_come_down_and_tables_stream(proxied: Proxied, person: A
         info = client.get_flight_info(fl.FlightDescriptor.for_path("datasets", dataset), call)
         parts = [client.do_get(endpoint.ticket, call).read_all() for endpoint in info.endpoints]
     assert sum(part.num_rows for part in parts) == rows
+
+
+def test_the_doctor_sees_it_as_clients_do(proxied: Proxied) -> None:
+    arguments = ("doctor", "--json", "--url", proxied.url, "--flight-url", f"grpc+tls://{DOMAIN}:{proxied.port}")
+    found = {}
+    for trusted in (proxied.certificate, proxied.folder / "tls_key"):
+        done = karyaksham(*arguments, env={"SSL_CERT_FILE": str(trusted)})
+        found[trusted] = {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+    good = found[proxied.certificate]
+    assert {name: each["status"] for name, each in good.items()} == {
+        **dict.fromkeys(("service", "headers", "service's clock", "WebSocket"), "ok"),
+        # the certificate ends tomorrow; the stack is one of developers, on this machine
+        **dict.fromkeys(("TLS", "Flight by TLS"), "warn"),
+        "introspection": "warn",
+        "inner paths": "skip",
+    }
+    assert good["TLS"]["message"].startswith("TLSv1.3")
+    # to whoever does not trust the certificate nothing else is said
+    ((name, wrong),) = found[proxied.folder / "tls_key"].items()
+    assert (name, wrong["status"]) == ("TLS", "fail")
 
 
 def test_presigned_urls_stay_out_of_the_log(proxied: Proxied) -> None:
