@@ -123,6 +123,25 @@ def _service_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     doctor.add_argument("--flight-url", metavar="URL", help="and at Flight: grpc+tls://host:443")
     doctor.add_argument("--backups", type=Path, metavar="FOLDER", help="look for a backup of the last day here")
     doctor.add_argument("--json", action="store_true", help="print findings as JSON")
+    backup = _add(
+        commands,
+        "backup",
+        "ops.cli.backup:backup",
+        "Back a deployment up into a new folder: the database, and a list of the objects that it points to. Of the one "
+        "that the environment names (DATABASE_URL …), else of the stack in the data directory, running or not.",
+    )
+    backup.add_argument("--objects", action="store_true", help="copy the objects too")
+    restore = _add(
+        commands,
+        "restore",
+        "ops.cli.backup:restore",
+        "Restore a backup into an empty database, and its objects into the bucket; say what is missing there. While no "
+        "API and no worker runs.",
+    )
+    for command in (backup, restore):
+        command.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the backup")
+        _data_dir(command)
+        command.add_argument("--json", action="store_true", help="print the outcome as JSON")
     for name, text in (
         ("api", "Run the API and the web app alone, with settings from the environment."),
         ("worker", "Run one worker alone, with settings from the environment."),
