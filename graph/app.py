@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
@@ -137,6 +135,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.services = services
     app.state.started = asyncio.Event()
+    app.state.leaving = False
     app.state.endpoint = endpoint
     return app
 
@@ -209,44 +208,11 @@ async def _domain_error(_: Request, error: Exception) -> Response:
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; blocks."""
-    import uvicorn
+    from graph.http.server import Server
 
     tame_malloc()
     telemetry.configure(settings, "api")
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.api_host,
-        port=settings.api_port,
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-        ws_max_size=2 * 1024 * 1024,
-        # messages are small: compressing costs more time than it saves, and 300 kB a socket
-        ws_per_message_deflate=False,
-    )
-
-    class Server(uvicorn.Server):
-        """Ends sockets and streams before it waits for connections to close; collects little garbage."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            """Leave what the imports made out of garbage collection: full collections stay short and frequent."""
-            await super().startup(sockets)
-            gc.collect()
-            gc.freeze()
-            # a request makes thousands of short-lived objects and few cycles
-            gc.set_threshold(20_000, 20, 20)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await app.state.endpoint.close()
-            await super().shutdown(sockets)
-
-    Server(config).run()
+    Server(create_app(settings), settings).run()
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ because policies apply to members that inherit.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,23 @@ def migrate(settings: Settings) -> None:
 
 async def migrate_async(settings: Settings) -> None:
     """Like `migrate`, for callers in a loop; Alembic itself blocks for a moment."""
+    async with _prepared(settings) as connection:
+        await connection.run_sync(_upgrade)
+        await connection.commit()
+        await _grants(connection, str(make_url(settings.database_url).username))
+        await connection.commit()
+    log.info("migrated", database=make_url(settings.owner_database_url).database)
+
+
+async def prepare_async(settings: Settings) -> None:
+    """Make the database and its roles where they are missing, and no tables: for what brings its own (a restore)."""
+    async with _prepared(settings):
+        pass
+
+
+@asynccontextmanager
+async def _prepared(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    """Yield the owner's connection to the database, which has the roles, while nobody else migrates it."""
     owner, app = make_url(settings.owner_database_url), make_url(settings.database_url)
     if owner.username == app.username:
         raise ConfigurationError(
@@ -62,10 +81,7 @@ async def migrate_async(settings: Settings) -> None:
             await connection.commit()
             await _roles(connection, app)
             await connection.commit()
-            await connection.run_sync(_upgrade)
-            await connection.commit()
-            await _grants(connection, str(app.username))
-            await connection.commit()
+            yield connection
         finally:
             await connection.close()
     except (OSError, DBAPIError) as error:
@@ -73,7 +89,6 @@ async def migrate_async(settings: Settings) -> None:
         raise ConfigurationError(f"PostgreSQL at {_place(owner)} cannot be used: {reason}") from error
     finally:
         await engine.dispose()
-    log.info("migrated", database=owner.database)
 
 
 def _place(url: URL) -> str:

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     flight_public_url: str = Field("grpc://localhost:8815", description="Arrow Flight as clients dial it.")
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    api_drain_seconds: float = Field(
+        0,
+        ge=0,
+        description="On SIGTERM /readyz of the API says 503 for so long while requests are still answered, or until a "
+        "second SIGTERM: more than a proxy needs to notice. 0 where something else sends them elsewhere first.",
+    )
     flight_host: str = Field("127.0.0.1", description="Address the Flight server listens on.")
     flight_port: int = Field(8815, ge=0, le=65535, description="Port the Flight server listens on.")
     flight_tls_cert: str | None = Field(

@@ -37,10 +37,12 @@ async def check_parts(services: Services) -> dict[str, str]:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when all parts answer and the start is done, else 503; the body names each."""
+    """200 when all parts answer, the start is done and the end has not begun, else 503; the body names each."""
     state = request.app.state
     parts = await check_parts(state.services)
     parts["startup"] = "ok" if state.started.is_set() else "down: waiting for the parts above"
+    if state.leaving:
+        parts["startup"] = "down: this process is leaving"
     ready = all(value == "ok" for value in parts.values())
     return JSONResponse(
         {"ready": ready, "parts": parts}, status_code=200 if ready else 503, headers={"cache-control": "no-store"}

@@ -14,19 +14,32 @@ from ops.local.datadir import DataDir, default_data_dir
 
 def main(options: argparse.Namespace) -> int:
     """Look at everything; returns 1 when something fails, else 0."""
-    from ops.cli.doctor_machine import machine_findings
-    from ops.cli.doctor_service import service_findings
-
     _quiet()
-    data = DataDir(options.data_dir or default_data_dir())
-    findings = machine_findings(data)
-    findings += asyncio.run(service_findings(data))
+    findings = asyncio.run(_findings(options))
     failed = any(finding.status == "fail" for finding in findings)
     if options.json:
         print(json.dumps({"ok": not failed, "findings": [finding.document() for finding in findings]}, indent=1))
     else:
         _print(findings)
     return 1 if failed else 0
+
+
+async def _findings(options: argparse.Namespace) -> list[Finding]:
+    from ops.cli.deployment import named
+    from ops.cli.doctor_public import public_findings
+
+    if options.url:
+        return await public_findings(options.url.rstrip("/"), options.flight_url)
+    from ops.cli.doctor_machine import machine_findings
+    from ops.cli.doctor_service import service_findings
+    from ops.cli.doctor_work import backups
+
+    data = DataDir(options.data_dir or default_data_dir())
+    findings = machine_findings(data, embedded=not named())
+    findings += await service_findings(data)
+    if options.backups:
+        findings.append(backups(options.backups))
+    return findings
 
 
 def _quiet() -> None:

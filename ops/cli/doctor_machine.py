@@ -20,19 +20,12 @@ from ops.local.stack import DEFAULT_FLIGHT_PORT, DEFAULT_PORT, DEFAULT_S3_PORT
 _GB = 10**9
 
 
-def machine_findings(data: DataDir) -> list[Finding]:
-    """Return all findings about this machine."""
-    return [
-        _python(),
-        _engine(),
-        _web(),
-        *_servers(),
-        _user(),
-        *_data_dir(data),
-        _disk(data),
-        _memory(),
-        *_ports(data),
-    ]
+def machine_findings(data: DataDir, *, embedded: bool) -> list[Finding]:
+    """Return all findings about this machine; what only an embedded stack needs where one is meant."""
+    found = [_python(), _engine(), _web()]
+    if embedded:
+        found += [*_servers(), _user(), *_data_dir(data), _disk(data), _memory(), *_ports(data)]
+    return found
 
 
 def _python() -> Finding:
@@ -70,7 +63,7 @@ def _servers() -> list[Finding]:
         ("SeaweedFS", "S3_ENDPOINT_URL", parts.weed_program, ["version"]),
     ]
     for name, setting, find, arguments in programs:
-        if os.environ.get(setting):
+        if os.environ.get(setting) or os.environ.get(f"{setting}_FILE"):
             found.append(Finding(f"{name} program", "skip", f"not needed: {setting} is set"))
             continue
         try:

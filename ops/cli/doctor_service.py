@@ -1,4 +1,4 @@
-"""What the doctor looks at in a service: PostgreSQL, migrations, Redis, S3, CORS, clock, API, Flight."""
+"""What the doctor looks at in a service: PostgreSQL, migrations, Redis, S3, CORS, clock, API, and what clients see."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from graph.core.errors import ConfigurationError
 from graph.core.queue import Queue
 from graph.core.settings import Settings, load_settings
 from graph.core.storage import Storage
+from ops.cli.deployment import named
+from ops.cli.doctor_public import SKEW_SECONDS, public_findings
+from ops.cli.doctor_work import safety, work
 from ops.cli.findings import Finding
 from ops.local import probes
 from ops.local.datadir import DataDir
-
-_SKEW_SECONDS = 30
 
 
 async def service_findings(data: DataDir) -> list[Finding]:
     """Return all findings about the service that the environment names, else about the stack that runs on `data`."""
     own = data.holder() is not None
-    if not own and not os.environ.get("DATABASE_URL"):
+    if not own and not named():
         message = "neither a stack on this data directory nor DATABASE_URL: nothing to ask"
         return [Finding("service", "skip", message)]
-    if own and not os.environ.get("DATABASE_URL"):
+    if own and not named():
         try:
             os.environ.update(json.loads(data.environment_file.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
@@ -39,8 +40,8 @@ async def service_findings(data: DataDir) -> list[Finding]:
         settings = load_settings()
     except ConfigurationError as error:
         return [Finding("settings", "fail", str(error), "Correct the variables named.")]
-    checks: list[Callable[[Settings], Awaitable[list[Finding]]]] = [_postgresql, _redis, _s3, _api, _flight]
-    found = [Finding("settings", "ok", "complete")]
+    checks: list[Callable[[Settings], Awaitable[list[Finding]]]] = [_postgresql, _redis, _s3, work, _api, _public]
+    found = [Finding("settings", "ok", "complete"), *safety(settings)]
     for check in checks:
         try:
             found += await check(settings)
@@ -155,7 +156,7 @@ def _clock(date: str | None) -> Finding:
     if date is None:
         return Finding("clock", "skip", "the storage does not tell the time")
     skew = abs((datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds())
-    if skew > _SKEW_SECONDS:
+    if skew > SKEW_SECONDS:
         hint = "Set both clocks by NTP: signatures and tokens depend on them."
         return Finding("clock", "fail", f"This machine and the storage differ by {skew:.0f} s.", hint)
     return Finding("clock", "ok", f"within {max(skew, 1):.0f} s of the storage's")
@@ -174,10 +175,6 @@ async def _api(settings: Settings) -> list[Finding]:
     return [Finding("API", "fail", f"{url} answers {status}: {reason}", "Mend the parts that it names.")]
 
 
-async def _flight(settings: Settings) -> list[Finding]:
-    place = urlsplit(settings.flight_public_url)
-    host, port = place.hostname or "localhost", place.port or 8815
-    if await probes.listens(host, port):
-        return [Finding("Flight", "ok", f"listens at {settings.flight_public_url}")]
-    hint = "Start it: `karyaksham flight`; check FLIGHT_PUBLIC_URL."
-    return [Finding("Flight", "fail", f"{settings.flight_public_url} does not answer.", hint)]
+async def _public(settings: Settings) -> list[Finding]:
+    """Look at the service at the addresses that clients are told."""
+    return await public_findings(settings.public_url, settings.flight_public_url)

@@ -18,7 +18,8 @@ _EPILOG = """environment: KARYAKSHAM_URL and KARYAKSHAM_TOKEN stand in for a sto
 data directory of `up`. Exit code 0 means that the output is complete; errors go to stderr with a code and a hint."""
 
 
-def _version() -> str:
+def program_version() -> str:
+    """Return the version that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -33,7 +34,7 @@ class _Version(argparse.Action):
     """Prints the version; asks for it only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"karyaksham {_version()}")
+        print(f"karyaksham {program_version()}")
         parser.exit()
 
 
@@ -110,9 +111,37 @@ def _service_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     up.add_argument("--flight-port", type=_port, metavar="P", help="port of Arrow Flight; 0 for any (default: 8815)")
     up.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes (default: 1)")
     up.add_argument("--ready-file", type=Path, metavar="F", help="write URLs and log-in as JSON when all answers")
-    doctor = _add(commands, "doctor", "ops.cli.doctor", "Say what is wrong here, and how to mend it.")
+    doctor = _add(
+        commands,
+        "doctor",
+        "ops.cli.doctor",
+        "Say what is wrong here, and how to mend it. In the deployment that the environment names (DATABASE_URL …), "
+        "else on this machine and in the stack of the data directory; with --url in what clients see of a service.",
+    )
     _data_dir(doctor)
+    doctor.add_argument("--url", metavar="URL", help="look at the service at this address, from outside alone")
+    doctor.add_argument("--flight-url", metavar="URL", help="and at Flight: grpc+tls://host:443")
+    doctor.add_argument("--backups", type=Path, metavar="FOLDER", help="look for a backup of the last day here")
     doctor.add_argument("--json", action="store_true", help="print findings as JSON")
+    backup = _add(
+        commands,
+        "backup",
+        "ops.cli.backup:backup",
+        "Back a deployment up into a new folder: the database, and a list of the objects that it points to. Of the one "
+        "that the environment names (DATABASE_URL …), else of the stack in the data directory, running or not.",
+    )
+    backup.add_argument("--objects", action="store_true", help="copy the objects too")
+    restore = _add(
+        commands,
+        "restore",
+        "ops.cli.backup:restore",
+        "Restore a backup into an empty database, and its objects into the bucket; say what is missing there. While no "
+        "API and no worker runs.",
+    )
+    for command in (backup, restore):
+        command.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the backup")
+        _data_dir(command)
+        command.add_argument("--json", action="store_true", help="print the outcome as JSON")
     for name, text in (
         ("api", "Run the API and the web app alone, with settings from the environment."),
         ("worker", "Run one worker alone, with settings from the environment."),

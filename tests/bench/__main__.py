@@ -1,6 +1,6 @@
 """`python -m tests.bench [PART …]`: measures the service, prints the figures and writes them to RESULTS.md here.
 
-Parts of the service: start, metadata, jobs, many, claims, cancel-job, subscribers, recovery, large. Parts of the
+Parts of the service: start, cold, metadata, load, jobs, many, claims, cancel-job, subscribers, recovery, large. Of the
 engine: peers, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
 `flight` pulls the peers' Parquet file as Arrow.
 `--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.bench import cancel, live, load, queueing, s3
+from tests.bench import arrivals, cancel, live, load, queueing, s3
 from tests.bench.flight import run as streams
 from tests.bench.load import resident_mb
 from tests.bench.peers import run as peers
@@ -212,12 +212,13 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    usual = ["start", "metadata", "jobs", "many", "claims", "cancel-job", "subscribers", "recovery"]
+    usual = ["start", "cold", "metadata", "load", "jobs", "many", "claims", "cancel-job", "subscribers", "recovery"]
     usual += ["large", "peers", "s3", "cancel", "flight"]
     parser.add_argument("parts", nargs="*", default=usual)
     parser.add_argument("--orders", type=Path, default=os.environ.get("BENCH_ORDERS"))
     parser.add_argument("--sockets", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second of `load`")
     parser.add_argument(
         "--rows", type=int, default=5_000_000, help="orders of the peers' data (5 million: 1 GB of CSV)"
     )
@@ -233,6 +234,12 @@ def main() -> None:
     if "claims" in options.parts:
         options.parts.remove("claims")
         sections["Claims"] = queueing.measure_claims()
+    if "cold" in options.parts:
+        options.parts.remove("cold")
+        sections["Cold start of each part"] = arrivals.measure_cold(options.runs)
+    if "load" in options.parts:
+        options.parts.remove("load")
+        sections["Metadata under an open load"] = arrivals.measure_arrivals(options.rate, options.seconds)
     if not options.parts:
         print("\n".join(line for lines in sections.values() for line in lines))
         write(sections)

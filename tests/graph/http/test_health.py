@@ -39,6 +39,17 @@ async def test_ready_and_alive_when_all_answer(services: Services, http: httpx.A
         assert ready.json()["parts"] == {"postgresql": "ok", "redis": "ok", "s3": "ok", "startup": "ok"}
 
 
+async def test_one_that_leaves_is_not_ready_and_still_answers(services: Services, http: httpx.AsyncClient) -> None:
+    async with served(services.settings) as (url, app):
+        await asyncio.wait_for(app.state.started.wait(), PATIENCE)
+        app.state.leaving = True
+        ready = await http.get(f"{url}/readyz")
+        assert (ready.status_code, ready.json()["parts"]["startup"]) == (503, "down: this process is leaving")
+        assert (await http.get(f"{url}/healthz")).status_code == 200
+        answer = await http.post(f"{url}/graphql", json={"query": "{ __typename }"})
+        assert answer.json() == {"data": {"__typename": "Query"}}
+
+
 @pytest.mark.parametrize("part", list(DOWN))
 async def test_starts_and_names_the_part_that_is_down(services: Services, http: httpx.AsyncClient, part: str) -> None:
     async with served(services.settings.model_copy(update=DOWN[part]())) as (url, _):

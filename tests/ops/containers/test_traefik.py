@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,37 +17,21 @@ import pytest
 import websockets
 import yaml
 
-from ops.setup.package_tools import PACKAGES, traefik
-from tests.certificates import make_identity
-from tests.graph.http.serving import free_port
+from ops.setup.package_tools import PACKAGES
+from tests.ops.commands import karyaksham
 from tests.ops.containers.composition import OPS, services
+from tests.ops.containers.proxy import DOMAIN, STORAGE, Front
 from tests.processes import PATIENCE
 from tests.stack import Account, Stack, clean_environment, stack_in
 
-DOMAIN = "localhost"
-STORAGE = f"s3.{DOMAIN}"
 WATCH = "subscription { systemStatusChanged { at queueDepth } }"
 
 
-@dataclass
-class Proxied:
-    """The service behind Traefik; `port` is that of HTTPS, `plain` that of HTTP."""
+@dataclass(frozen=True)
+class Proxied(Front):
+    """The service behind Traefik."""
 
     stack: Stack
-    port: int
-    plain: int
-    certificate: Path
-
-    @property
-    def tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.certificate))
-
-    def request(self, method: str, path: str, host: str = DOMAIN, **options: Any) -> httpx.Response:
-        """Ask by a name that no resolver has to know."""
-        headers = {"Host": f"{host}:{self.port}"} | options.pop("headers", {})
-        with httpx.Client(verify=self.tls, timeout=PATIENCE) as client:
-            url = f"https://127.0.0.1:{self.port}{path}"
-            return client.request(method, url, headers=headers, extensions={"sni_hostname": host}, **options)
 
     def stored(self, method: str, url: str, body: bytes | None = None) -> httpx.Response:
         """Use a presigned URL."""
@@ -61,69 +41,26 @@ class Proxied:
         return self.request(method, url.removeprefix(base), STORAGE, content=body, headers=headers)
 
 
-def localized(name: str, changes: dict[str, str], folder: Path) -> Path:
-    """One of the files, with this machine's addresses; each change must find what it changes."""
-    text = (OPS / "traefik" / name).read_text(encoding="utf-8")
-    for old, new in changes.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
-
-
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     folder = tmp_path_factory.mktemp("traefik")
-    port, plain, ping = free_port(), free_port(), free_port()
+    front = Front.choose(folder)
     environment = clean_environment(
-        PUBLIC_URL=f"https://{DOMAIN}:{port}",
-        S3_PUBLIC_ENDPOINT_URL=f"https://{STORAGE}:{port}",
+        PUBLIC_URL=front.url,
+        S3_PUBLIC_ENDPOINT_URL=f"https://{STORAGE}:{front.port}",
         TRUSTED_PROXIES="127.0.0.1",
     )
     with stack_in(folder / "data", env=environment) as stack:
-        inner = json.loads((stack.data_dir / "run/environment.json").read_text())
-        routes = {
-            "http://api:8000": inner["API_URL"],
-            "h2c://flight:8815": f"h2c://127.0.0.1:{inner['FLIGHT_PORT']}",
-            "http://seaweedfs:8333": inner["S3_ENDPOINT_URL"],
-            "/run/secrets": str(folder),
-        }
-        ports = {"address: :8443": f"address: 127.0.0.1:{port}", "address: :8080": f"address: 127.0.0.1:{plain}"}
-        ports |= {"address: :8082": f"address: 127.0.0.1:{ping}", "/etc/traefik": str(folder)}
-        localized("routes.yaml", routes, folder)
-        static = localized("traefik.yaml", ports, folder)
-        identity = make_identity(DOMAIN, hosts=[DOMAIN, STORAGE])
-        file = folder / "tls_cert"
-        file.write_bytes(identity.certificate)
-        (folder / "tls_key").write_bytes(identity.key)
-        command = [traefik(), f"--configFile={static}"]
-        with (folder / "traefik.log").open("wb") as log:
-            process = subprocess.Popen(command, env=os.environ | {"DOMAIN": DOMAIN}, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            found = Proxied(stack, port, plain, file)
-            while True:
-                text = (folder / "traefik.log").read_text()
-                assert process.poll() is None, text
-                assert time.monotonic() < deadline, text
-                try:
-                    if found.request("GET", "/readyz").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                time.sleep(0.1)
-            yield found
-            assert '"level":"error"' not in (folder / "traefik.log").read_text()
-        finally:
-            # at once: the order would wait for requests, of which there are none
-            process.kill()
-            process.wait(PATIENCE)
+        inner = stack.environment
+        flight = f"h2c://127.0.0.1:{inner['FLIGHT_PORT']}"
+        with front.running([inner["API_URL"]], flight=flight, storage=inner["S3_ENDPOINT_URL"]):
+            yield Proxied(front.folder, front.port, front.plain, front.ping, stack)
 
 
 @pytest.fixture(scope="module")
 def person(proxied: Proxied) -> Account:
     # the stack's own address: what is asked through the proxy is asked below
-    inner = json.loads((proxied.stack.data_dir / "run/environment.json").read_text())
+    inner = proxied.stack.environment
     account = Account(f"{inner['API_URL']}/graphql", email=inner["ADMIN_EMAIL"], password=inner["ADMIN_PASSWORD"])
     document = "mutation ($i: LogInInput!) { logIn(input: $i) { ... on LogInSuccess { accessToken } } }"
     answer = ask(proxied, document, {"i": {"email": account.email, "password": account.password}})
@@ -175,7 +112,7 @@ def test_the_web_application_passes_and_what_is_inner_does_not(proxied: Proxied)
     for path in ("/metrics", "/internal/flight"):
         answer = proxied.request("GET", path)
         assert (answer.status_code, answer.text) == (404, "404 page not found\n")
-    inner = json.loads((proxied.stack.data_dir / "run/environment.json").read_text())["API_URL"]
+    inner = proxied.stack.environment["API_URL"]
     assert httpx.get(f"{inner}/metrics").status_code == 200
 
 
@@ -245,8 +182,28 @@ def test_files_go_up_and_come_down_and_tables_stream(proxied: Proxied, person: A
     assert sum(part.num_rows for part in parts) == rows
 
 
+def test_the_doctor_sees_it_as_clients_do(proxied: Proxied) -> None:
+    arguments = ("doctor", "--json", "--url", proxied.url, "--flight-url", f"grpc+tls://{DOMAIN}:{proxied.port}")
+    found = {}
+    for trusted in (proxied.certificate, proxied.folder / "tls_key"):
+        done = karyaksham(*arguments, env={"SSL_CERT_FILE": str(trusted)})
+        found[trusted] = {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+    good = found[proxied.certificate]
+    assert {name: each["status"] for name, each in good.items()} == {
+        **dict.fromkeys(("service", "headers", "service's clock", "WebSocket"), "ok"),
+        # the certificate ends tomorrow; the stack is one of developers, on this machine
+        **dict.fromkeys(("TLS", "Flight by TLS"), "warn"),
+        "introspection": "warn",
+        "inner paths": "skip",
+    }
+    assert good["TLS"]["message"].startswith("TLSv1.3")
+    # to whoever does not trust the certificate nothing else is said
+    ((name, wrong),) = found[proxied.folder / "tls_key"].items()
+    assert (name, wrong["status"]) == ("TLS", "fail")
+
+
 def test_presigned_urls_stay_out_of_the_log(proxied: Proxied) -> None:
-    lines = (proxied.stack.data_dir.parent / "traefik.log").read_text().splitlines()
+    lines = proxied.log.splitlines()
     requests = [line for line in lines if '"DownstreamStatus"' in line]
     assert requests
     assert not [line for line in requests if re.search("(?i)signature|x-amz|bearer", line)]
