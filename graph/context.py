@@ -23,6 +23,7 @@ from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.viewer import Viewer
 from graph.users.authentication import Authenticator
+from graph.users.oidc import SingleSignOn
 from graph.users.service import Accounts
 
 
@@ -41,6 +42,7 @@ class Services:
     authenticator: Authenticator
     accounts: Accounts
     status: StatusReader
+    sign_on: SingleSignOn | None
 
 
 @dataclass

@@ -47,6 +47,7 @@ from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
+from graph.users.oidc_resolvers import OidcMutation, OidcQuery
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
 from graph.webhooks.resolvers import WebhooksMutation, WebhooksQuery, load_webhook, load_webhook_delivery
 from graph.workspaces.resolvers import WorkspacesMutation, load_workspace
@@ -70,6 +71,7 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 @strawberry.type
 class Query(
     UsersQuery,
+    OidcQuery,
     UploadsQuery,
     DatasetsQuery,
     PipelinesQuery,
@@ -95,6 +97,7 @@ class Query(
 @strawberry.type
 class Mutation(
     UsersMutation,
+    OidcMutation,
     WorkspacesMutation,
     UploadsMutation,
     DatasetsMutation,

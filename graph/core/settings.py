@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from graph.core.errors import ConfigurationError
 from graph.core.name_files import NameFiles
+from graph.core.oidc_settings import OidcSettings
 
 MIB = 1024 * 1024
 Network = IPv4Network | IPv6Network
@@ -31,7 +32,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(BaseSettings):
+class Settings(OidcSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -363,7 +364,9 @@ def load_settings() -> Settings:
     except SettingsError as error:
         raise ConfigurationError(str(error.__cause__ or error)) from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()]
+        lines = [
+            ": ".join(filter(None, (".".join(map(str, item["loc"])).upper(), item["msg"]))) for item in error.errors()
+        ]
         raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
@@ -380,7 +383,9 @@ def env_example() -> str:
         "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
         "",
     ]
-    for name, field in Settings.model_fields.items():
+    # the general ones first
+    fields = sorted(Settings.model_fields.items(), key=lambda each: each[0] in OidcSettings.model_fields)
+    for name, field in fields:
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]
     return "\n".join(out).rstrip() + "\n"

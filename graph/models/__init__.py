@@ -4,6 +4,7 @@ from graph.models.api_tokens import ApiToken
 from graph.models.audit_log import AuditLog
 from graph.models.base import Base, Row, TenantRow
 from graph.models.datasets import Dataset
+from graph.models.identities import Identity
 from graph.models.job_attempts import JobAttempt
 from graph.models.job_events import JobEvent
 from graph.models.job_logs import JobLog
@@ -26,6 +27,7 @@ __all__ = [
     "AuditLog",
     "Base",
     "Dataset",
+    "Identity",
     "Job",
     "JobAttempt",
     "JobEvent",

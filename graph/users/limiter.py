@@ -48,8 +48,8 @@ class LoginLimiter:
             retry_after = max(1, int((window + 1) * self._window - time.time()))
             raise RateLimited(f"Too many attempts. Try again in {retry_after} seconds.", retry_after=retry_after)
 
-    async def forgive(self, *, email: str, address: str) -> None:
-        """Take one attempt back: the password was right."""
+    async def forgive(self, *, email: str | None, address: str) -> None:
+        """Take one attempt back: the password was right, or the provider vouched."""
         window = int(time.time() // self._window)
         await self._count(self._keys(window, email, address), window, -1)
 

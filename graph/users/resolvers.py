@@ -107,9 +107,12 @@ class UsersMutation:
     async def log_out(self, info: Info) -> LogOutResult:
         """Log out."""
         context = info.context
-        await context.services.accounts.log_out(refresh_token(context), context.viewer)
+        issuer = await context.services.accounts.log_out(refresh_token(context), context.viewer)
         set_refresh_token(context, None)
-        return LogOutSuccess()
+        sign_on = context.services.sign_on
+        if issuer is None or sign_on is None or sign_on.provider.issuer != issuer:
+            return LogOutSuccess()
+        return LogOutSuccess(provider_url=await sign_on.log_out_url())
 
     @mutation(
         IsPerson,

@@ -38,6 +38,7 @@ _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\
 _NAME_MAX: Final = 200
 _TOKENS_MAX: Final = 50
 _TOKEN_DAYS_MAX: Final = 366
+_PASSWORDS_OFF: Final = "Passwords open nothing here: sign in by single sign-on in the web application."
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,8 @@ class Accounts:
     async def register(self, email: str, password: str, name: str, client: tuple[str, str | None]) -> LogIn:
         """Make an account with its personal workspace and log it in."""
         await self._limiter.check(email=None, address=client[0])
+        if not self._settings.takes_passwords:
+            raise Forbidden(_PASSWORDS_OFF, code="PASSWORD_LOGIN_OFF")
         if self._settings.registration == "closed":
             raise Forbidden("Registration is closed. Ask an administrator for an account.", code="REGISTRATION_CLOSED")
         email, name = normalise_email(email), clean_name(name)
@@ -125,6 +128,8 @@ class Accounts:
 
     async def log_in(self, email: str, password: str, client: tuple[str, str | None]) -> LogIn:
         """Begin a session; an unknown address and a wrong password look and take the same."""
+        if not self._settings.takes_passwords:
+            raise InvalidInput(_PASSWORDS_OFF, code="PASSWORD_LOGIN_OFF")
         email = unicodedata.normalize("NFKC", email).strip().lower()[:254]
         await self._limiter.check(email=email, address=client[0])
         async with self._db.system() as session:
@@ -142,15 +147,33 @@ class Accounts:
                 (await session.merge(user)).password_hash = rehashed
         return await self._begin(user, workspace.id, client, "user.login")
 
-    async def _begin(self, user: User, workspace_id: UUID, client: tuple[str, str | None], action: str) -> LogIn:
+    async def log_in_vouched(
+        self, user: User, client: tuple[str, str | None], *, issuer: str, ends_at: datetime
+    ) -> LogIn:
+        """Begin a session of somebody for whom an OpenID provider vouches, until `ends_at` at most."""
+        async with self._db.system() as session:
+            workspace = await repository.personal_workspace(session, user.id)
+        return await self._begin(user, workspace.id, client, "user.login", issuer, ends_at)
+
+    async def _begin(
+        self,
+        user: User,
+        workspace_id: UUID,
+        client: tuple[str, str | None],
+        action: str,
+        issuer: str | None = None,
+        ends_at: datetime | None = None,
+    ) -> LogIn:
         session_id, secret = uuid7(), new_refresh_token()
         row = Session(
             id=session_id,
             user_id=user.id,
             token_digest=token_digest(secret),
-            expires_at=self._session_end(),
+            expires_at=self._session_end(ends_at),
             address=client[0],
             user_agent=(client[1] or "")[:300] or None,
+            issuer=issuer,
+            ends_at=ends_at,
         )
         async with self._db.system() as session:
             await repository.add(session, row)
@@ -161,11 +184,13 @@ class Accounts:
                 workspace_id=workspace_id,
                 object_type="Session",
                 object_id=session_id,
+                data={"issuer": issuer} if issuer else None,
             )
         return self._answer(user, workspace_id, session_id, secret)
 
-    def _session_end(self) -> datetime:
-        return datetime.now(UTC) + timedelta(days=self._settings.session_days)
+    def _session_end(self, latest: datetime | None) -> datetime:
+        unused = datetime.now(UTC) + timedelta(days=self._settings.session_days)
+        return unused if latest is None else min(unused, latest)
 
     def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
@@ -182,7 +207,8 @@ class Accounts:
         fresh = new_refresh_token()
         async with self._db.system() as session:
             row = await repository.locked_session(session, session_id)
-            if row is None or row.revoked_at is not None or row.expires_at <= datetime.now(UTC):
+            now = datetime.now(UTC)
+            if row is None or row.revoked_at is not None or min(row.expires_at, row.ends_at or row.expires_at) <= now:
                 raise refused
             user = await repository.user_by_id(session, row.user_id)
             if row.token_digest != token_digest(secret):
@@ -199,7 +225,7 @@ class Accounts:
             elif user is not None:
                 row.token_digest = token_digest(fresh)
                 row.rotated_at = datetime.now(UTC)
-                row.expires_at = self._session_end()
+                row.expires_at = self._session_end(row.ends_at)
                 workspace = await repository.personal_workspace(session, user.id)
         if reused:
             log.warning("refresh_token_reused", session_id=str(session_id))
@@ -209,15 +235,20 @@ class Accounts:
             raise refused
         return self._answer(user, workspace.id, session_id, fresh)
 
-    async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> None:
-        """End the session of the cookie and the one of the access token; nothing happens without either."""
+    async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> str | None:
+        """End the session of the cookie and the one of the access token; nothing happens without either.
+
+        Returns the issuer of the provider where the cookie's session began, if it did so at one.
+        """
         session_id, secret = _split(refresh_token)
         ended: list[UUID] = []
+        issuer = None
         async with self._db.system() as session:
             if session_id is not None:
                 row = await repository.locked_session(session, session_id)
                 if row is not None and row.token_digest == token_digest(secret):
                     ended.append(session_id)
+                    issuer = row.issuer
             if viewer is not None and viewer.session_id is not None and viewer.session_id not in ended:
                 ended.append(viewer.session_id)
             for each in ended:
@@ -232,6 +263,7 @@ class Accounts:
                     )
         for each in ended:
             await self._announce(each)
+        return issuer
 
     async def log_out_everywhere(self, viewer: Viewer) -> int:
         """End all sessions of the caller, this one too, at once in all processes; returns how many. API tokens stay."""

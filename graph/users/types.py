@@ -15,6 +15,7 @@ from graph.context import Info
 from graph.core.ids import to_global
 from graph.models import ApiToken as ApiTokenRow
 from graph.models import User as UserRow
+from graph.users.oidc_types import LinkedSignIn
 from graph.workspaces.service import workspaces_of
 from graph.workspaces.types import Workspace
 
@@ -95,6 +96,14 @@ class User(Node):
             return []
         return [ApiToken.of(row) for row in await info.context.services.accounts.api_tokens(viewer)]
 
+    @field(description="Who the account is at the OpenID provider, where there is single sign-on; oldest first.")
+    async def linked_sign_ins(self, info: Info) -> list[LinkedSignIn]:
+        """Load them."""
+        viewer, sign_on = info.context.viewer, info.context.services.sign_on
+        if viewer is None or viewer.user_id != self.row.id or sign_on is None:
+            return []
+        return [LinkedSignIn.of(row) for row in await sign_on.links(viewer.user_id)]
+
 
 @strawberry.input(description="A new account with a personal workspace.")
 class RegisterInput:
@@ -160,6 +169,9 @@ class LogOutSuccess:
     """The session has ended."""
 
     ok: bool = True
+    provider_url: str | None = strawberry.field(
+        default=None, description="Page of the provider that ends its session too, if this one began there."
+    )
 
 
 @strawberry.type

@@ -26,7 +26,7 @@ from tests.stack import Account, Stack
 
 WALK: Final = list(documents())
 # fields that anybody may ask: they answer about the caller alone
-OPEN: Final = {"me", "register", "logIn", "refreshSession", "logOut"}
+OPEN: Final = {"me", "signInMethods", "register", "logIn", "refreshSession", "logOut"}
 # these end the session that asks
 ENDING: Final = {"logOut", "logOutEverywhere"}
 # what the system's administrators alone may ask
