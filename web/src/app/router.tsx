@@ -12,7 +12,7 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   component: SignInPage,
-  validateSearch: next,
+  validateSearch: (search: Record<string, unknown>) => ({ ...next(search), ...problem(search) }),
   beforeLoad: ({ search }) => onward(search.next),
 });
 const signUp = createRoute({
@@ -115,6 +115,7 @@ const account = createRoute({
   getParentRoute: () => shell,
   path: "/account",
   component: page(() => import("@/features/auth/account-page"), "AccountPage"),
+  validateSearch: problem,
 });
 const admin = createRoute({
   getParentRoute: () => shell,
@@ -154,6 +155,11 @@ function onward(place: string | undefined): void {
 
 function next(search: Record<string, unknown>): { next?: string | undefined } {
   return { next: text(search.next) };
+}
+
+/** The code that single sign-on came back with. */
+function problem(search: Record<string, unknown>): { problem?: string | undefined } {
+  return { problem: text(search.problem) };
 }
 
 function text(value: unknown): string | undefined {

@@ -18,6 +18,7 @@ import { fromCombined, messageOf } from "@/lib/refusal";
 import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
+import { LinkedSignIns } from "./single-sign-on";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -42,6 +43,7 @@ export function AccountPage() {
         </Panel>
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
+        <LinkedSignIns />
         <Everywhere />
       </div>
     </>

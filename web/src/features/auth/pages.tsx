@@ -7,6 +7,7 @@ import { messageOf, Refusal, unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { AuthFrame } from "./frame";
+import { ContinueWith, SignInProblem, useSignInMethods } from "./single-sign-on";
 
 /** Runs a form's work; keeps what went wrong, by field where the API names one. */
 function useForm(work: (values: Record<string, string>) => Promise<void>) {
@@ -32,6 +33,7 @@ function useForm(work: (values: Record<string, string>) => Promise<void>) {
 
 export function SignInPage() {
   const { next } = useSearch({ from: "/sign-in" });
+  const methods = useSignInMethods();
   const current = useStore(session);
   const expired = current.status === "anonymous" && current.expired;
   const form = useForm(async ({ email = "", password = "" }) => {
@@ -40,34 +42,39 @@ export function SignInPage() {
   return (
     <AuthFrame title="Sign in">
       {expired && !form.general && <Note tone="warn" title="Your session has ended." hint="Sign in again to go on." />}
-      {form.general && <Note tone="bad" title={form.general.message} />}
-      <form className="grid gap-4" onSubmit={form.submit}>
-        <TextField
-          label="E-mail"
-          name="email"
-          type="email"
-          autoComplete="username"
-          required
-          error={form.errorOf("email")}
-        />
-        <TextField
-          label="Password"
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          error={form.errorOf("password")}
-        />
-        <Button type="submit" variant="primary" busy={form.busy}>
-          Sign in
-        </Button>
-      </form>
-      <p className="text-muted">
-        New here?{" "}
-        <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
-          Make an account
-        </Link>
-      </p>
+      {form.general ? <Note tone="bad" title={form.general.message} /> : <SignInProblem />}
+      {methods?.password && (
+        <form className="grid gap-4" onSubmit={form.submit}>
+          <TextField
+            label="E-mail"
+            name="email"
+            type="email"
+            autoComplete="username"
+            required
+            error={form.errorOf("email")}
+          />
+          <TextField
+            label="Password"
+            name="password"
+            type="password"
+            autoComplete="current-password"
+            required
+            error={form.errorOf("password")}
+          />
+          <Button type="submit" variant="primary" busy={form.busy}>
+            Sign in
+          </Button>
+        </form>
+      )}
+      {methods && <ContinueWith methods={methods} next={next} />}
+      {methods?.password && (
+        <p className="text-muted">
+          New here?{" "}
+          <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
+            Make an account
+          </Link>
+        </p>
+      )}
     </AuthFrame>
   );
 }

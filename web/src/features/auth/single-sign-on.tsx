@@ -1,0 +1,151 @@
+import { useSearch } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useState } from "react";
+import { useClient, useQuery } from "urql";
+import { Ago } from "@/components/data";
+import { Note, Panel } from "@/components/layout";
+import { Button, buttonClass, TextField } from "@/components/ui";
+import {
+  LinkedSignInsDocument,
+  type LinkedSignInsQuery,
+  LinkSignInDocument,
+  SignInMethodsDocument,
+  type SignInMethodsQuery,
+  UnlinkSignInDocument,
+} from "@/gql/graphql";
+import { act } from "@/lib/client";
+import { messageOf } from "@/lib/refusal";
+import { anonymousClient } from "@/lib/session";
+import { problemWords } from "./sign-in-words";
+
+type Methods = SignInMethodsQuery["signInMethods"];
+type Linked = NonNullable<LinkedSignInsQuery["me"]>["linkedSignIns"][number];
+
+/** How one signs in here; null until that is known. Without an answer: with a password, as ever. */
+export function useSignInMethods(): Methods | null {
+  const [methods, setMethods] = useState<Methods | null>(null);
+  useEffect(() => {
+    void anonymousClient
+      .query(SignInMethodsDocument, {})
+      .toPromise()
+      .then(({ data }) => setMethods(data?.signInMethods ?? { password: true, provider: null }));
+  }, []);
+  return methods;
+}
+
+/** The button that leads to the provider: a link, since the browser itself has to go there. */
+export function ContinueWith({ methods, next }: { methods: Methods; next: string | undefined }) {
+  if (!methods.provider) return null;
+  const { name, url } = methods.provider;
+  return (
+    <a
+      className={buttonClass(methods.password ? "secondary" : "primary")}
+      href={next ? `${url}?${new URLSearchParams({ next })}` : url}
+    >
+      Continue with {name}
+    </a>
+  );
+}
+
+/** What went wrong at the provider, of the code in the page's address. */
+export function SignInProblem() {
+  const { problem } = useSearch({ strict: false }) as { problem?: string | undefined };
+  return problem ? <Note tone="bad" title={problemWords(problem)} /> : null;
+}
+
+/** Linking the account with the provider, on the page of the account. Nothing where there is no single sign-on. */
+export function LinkedSignIns() {
+  const client = useClient();
+  const [{ data }, again] = useQuery({ query: LinkedSignInsDocument, variables: {} });
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  if (!data?.me || !data.signInMethods.provider) return null;
+  const { name } = data.signInMethods.provider;
+  const links = data.me.linkedSignIns;
+  const link = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      const { url } = await act(client, LinkSignInDocument, {});
+      location.assign(url);
+    } catch (thrown) {
+      setError(messageOf(thrown));
+      setBusy(false);
+    }
+  };
+  return (
+    <Panel title="Single sign-on">
+      <div className="grid gap-4">
+        <SignInProblem />
+        {links.map((each) => (
+          <Row
+            key={each.id}
+            linked={each}
+            removable={data.signInMethods.password}
+            changed={() => again({ requestPolicy: "network-only" })}
+          />
+        ))}
+        {links.length === 0 && (
+          <div className="flex flex-wrap items-center justify-between gap-3">
+            <p className="text-muted">Link this account, and {name} signs you in to it.</p>
+            <Button onClick={link} busy={busy}>
+              Link with {name}
+            </Button>
+          </div>
+        )}
+        {error && <Note tone="bad" title={error} />}
+      </div>
+    </Panel>
+  );
+}
+
+/** One link; taking it away needs the password, which is what remains to get in with. */
+function Row({ linked, removable, changed }: { linked: Linked; removable: boolean; changed: () => void }) {
+  const client = useClient();
+  const [asked, setAsked] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  const remove = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const password = String(new FormData(event.currentTarget).get("password"));
+    setBusy(true);
+    setError(null);
+    try {
+      await act(client, UnlinkSignInDocument, { input: { id: linked.id, password } });
+      changed();
+    } catch (thrown) {
+      setError(messageOf(thrown));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <div className="grid gap-3">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <p>
+          <span className="font-medium">{linked.email ?? linked.issuer}</span>{" "}
+          <span className="text-muted">
+            at {linked.issuer}, used {linked.usedAt ? <Ago time={linked.usedAt} /> : "never"}
+          </span>
+        </p>
+        {removable && !asked && <Button onClick={() => setAsked(true)}>Unlink</Button>}
+      </div>
+      {asked && (
+        <form onSubmit={remove} className="grid items-end gap-3 sm:grid-cols-[2fr_auto_auto]">
+          <TextField
+            label="Password of the account"
+            name="password"
+            type="password"
+            autoComplete="current-password"
+            required
+            error={error}
+            hint="You need it to get in afterwards."
+          />
+          <Button type="submit" variant="danger" busy={busy}>
+            Unlink
+          </Button>
+          <Button onClick={() => setAsked(false)}>Keep</Button>
+        </form>
+      )}
+    </div>
+  );
+}
