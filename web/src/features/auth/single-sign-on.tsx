@@ -132,13 +132,12 @@ function Row({ linked, removable, changed }: { linked: Linked; removable: boolea
       {asked && (
         <form onSubmit={remove} className="grid items-end gap-3 sm:grid-cols-[2fr_auto_auto]">
           <TextField
-            label="Password of the account"
+            label="Password of the account, to get in with afterwards"
             name="password"
             type="password"
             autoComplete="current-password"
             required
             error={error}
-            hint="You need it to get in afterwards."
           />
           <Button type="submit" variant="danger" busy={busy}>
             Unlink
