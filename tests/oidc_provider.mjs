@@ -78,7 +78,11 @@ function make(issuer) {
     cookies: { keys: ["of a test"] },
     findAccount: (_, sub) => ({
       accountId: sub,
-      claims: () => ({ email: `${sub}@example.org`, email_verified: true, name: sub, ...state.accounts[sub], sub }),
+      claims: () => {
+        const { silent = [], ...said } = state.accounts[sub] ?? {};
+        const all = { email: `${sub}@example.org`, email_verified: true, name: sub, ...said, sub };
+        return Object.fromEntries(Object.entries(all).filter(([name]) => !silent.includes(name)));
+      },
     }),
   });
   provider.use(async (context, next) => {

@@ -41,6 +41,10 @@ class OidcProvider:
         """Say something about who logs in under this name; else the address is `{login}@example.org`, verified."""
         self._control("accounts", {login: claims})
 
+    def silent(self, login: str, *claims: str) -> None:
+        """Say nothing of these claims of somebody."""
+        self._control("accounts", {login: {"silent": claims}})
+
     @contextmanager
     def forging(self, kind: str) -> Iterator[None]:
         """Lie, in the way that the script has under this name."""

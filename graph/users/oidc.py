@@ -139,6 +139,9 @@ class SingleSignOn:
         verified = claims.get("email_verified") is True
         if email is None:
             raise SignInRefused("The provider tells no e-mail address.", code="OIDC_EMAIL_MISSING")
+        if not verified and "email_verified" in claims:
+            # it may be another's, who would share the account once they set a password by e-mail
+            raise SignInRefused("The provider has not verified the address.", code="OIDC_EMAIL_UNVERIFIED")
         domains = self._settings.allowed_domains
         if domains and not (verified and email.rpartition("@")[2] in domains):
             raise SignInRefused("Addresses of this domain may not sign in.", code="OIDC_DOMAIN_FORBIDDEN")

@@ -33,7 +33,7 @@ def test_every_mutation_has_a_permission_and_answers_errors(field: Any) -> None:
 @pytest.mark.parametrize("field", [*fields(Query), *fields(Subscription)], ids=lambda field: field.python_name)
 def test_every_query_and_subscription_has_a_permission(field: Any) -> None:
     assert len(field.permission_classes) == 1
-    assert (field.permission_classes[0] is Public) == (field.python_name == "me")
+    assert (field.permission_classes[0] is Public) == (field.python_name in {"me", "sign_in_methods"})
 
 
 def test_every_mutation_gives_a_union_of_success_and_errors() -> None:

@@ -142,7 +142,7 @@ async def test_an_address_that_a_trusted_provider_verified(backends: Backends, p
         await careless.join()
         for unverified in (False, "true", None):
             provider.account(careless.name, email_verified=unverified)
-            assert problem(await Person(app, careless.name).sign_on()) == "OIDC_EMAIL_TAKEN"
+            assert problem(await Person(app, careless.name).sign_on()) in {"OIDC_EMAIL_UNVERIFIED", "OIDC_EMAIL_TAKEN"}
 
 
 async def test_domains(backends: Backends, provider: OidcProvider) -> None:
@@ -153,8 +153,21 @@ async def test_domains(backends: Backends, provider: OidcProvider) -> None:
             provider.account(person.name, email=email)
             assert problem(await person.sign_on()) in {"OIDC_DOMAIN_FORBIDDEN", "OIDC_EMAIL_MISSING"}
         person = Person(app)
-        provider.account(person.name, email_verified=False)
+        provider.silent(person.name, "email_verified")
         assert problem(await person.sign_on()) == "OIDC_DOMAIN_FORBIDDEN"
+
+
+async def test_an_address_that_is_said_to_be_unverified(sso: Starlette, provider: OidcProvider) -> None:
+    person = Person(sso)
+    provider.account(person.name, email_verified=False)
+    assert problem(await person.sign_on()) == "OIDC_EMAIL_UNVERIFIED"
+    # a provider that says nothing of it, as Entra
+    quiet = Person(sso)
+    provider.silent(quiet.name, "email_verified")
+    await quiet.enter()
+    # who has an account may be called what they like
+    provider.account(quiet.name, email_verified=False)
+    await Person(sso, quiet.name).enter()
 
 
 @pytest.mark.parametrize("email", [None, "", "nonsense", 5])
