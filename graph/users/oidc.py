@@ -6,6 +6,7 @@ provider may let people write what they like. Whoever has an account links it wh
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -34,6 +35,8 @@ from graph.users.service import Accounts, LogIn, clean_name, normalise_email
 
 CALLBACK: Final = "/auth/oidc/callback"
 Client = tuple[str, str | None]
+# nobody waits longer to leave because the provider does not answer
+_LOG_OUT_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -88,9 +91,9 @@ class SingleSignOn:
             raise
         except SignInRefused as error:
             async with self._db.system() as session:
-                actor = to_link[0] if to_link else None
+                action, actor = ("identity.link_failed", to_link[0]) if to_link else ("user.login_failed", None)
                 data = {"issuer": self.provider.issuer, "code": error.code}
-                await record(session, "user.login_failed", actor_id=actor, workspace_id=None, data=data)
+                await record(session, action, actor_id=actor, workspace_id=None, data=data)
             raise
         await self._limiter.forgive(email=None, address=client[0])
         return logged_in
@@ -233,9 +236,10 @@ class SingleSignOn:
     async def log_out_url(self) -> str | None:
         """Return the provider's page that ends its own session (RP-Initiated Logout 1.0), None when it has none."""
         try:
-            endpoint = (await self.provider.metadata()).end_session_endpoint
-        except ProviderAway:
-            return None
+            async with asyncio.timeout(_LOG_OUT_SECONDS):
+                endpoint = (await self.provider.metadata()).end_session_endpoint
+        except (ProviderAway, TimeoutError):
+            return None  # the session here has ended all the same
         if endpoint is None:
             return None
         back = f"{self._settings.public_url}/sign-in"
