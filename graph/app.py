@@ -67,6 +67,7 @@ def create_services(settings: Settings) -> Services:
         application_name="karyaksham-api",
     )
     events, queue, tokens = Events(settings), Queue(settings), AccessTokens(settings, keys)
+    limiter = LoginLimiter(settings, queue.redis)
     return Services(
         settings=settings,
         db=db,
@@ -77,7 +78,8 @@ def create_services(settings: Settings) -> Services:
         sealer=sealer,
         tokens=tokens,
         authenticator=Authenticator(settings, db, events, tokens),
-        accounts=Accounts(settings, db, events, tokens, LoginLimiter(settings, queue.redis)),
+        accounts=Accounts(settings, db, events, tokens, limiter),
+        limiter=limiter,
         status=StatusReader(db, queue),
     )
 

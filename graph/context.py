@@ -23,6 +23,7 @@ from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.viewer import Viewer
 from graph.users.authentication import Authenticator
+from graph.users.limiter import LoginLimiter
 from graph.users.service import Accounts
 
 
@@ -40,6 +41,7 @@ class Services:
     tokens: AccessTokens
     authenticator: Authenticator
     accounts: Accounts
+    limiter: LoginLimiter
     status: StatusReader
 
 

@@ -43,6 +43,7 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline, load_pipeline_version
+from graph.recovery.resolvers import RecoveryMutation
 from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
 from graph.subscriptions.resolvers import JobsSubscription
@@ -95,6 +96,7 @@ class Query(
 @strawberry.type
 class Mutation(
     UsersMutation,
+    RecoveryMutation,
     WorkspacesMutation,
     UploadsMutation,
     DatasetsMutation,

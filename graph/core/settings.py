@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from graph.core.errors import ConfigurationError
+from graph.core.mail_settings import MailSettings
 from graph.core.name_files import NameFiles
 
 MIB = 1024 * 1024
@@ -31,7 +32,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -380,7 +381,8 @@ def env_example() -> str:
         "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
         "",
     ]
-    for name, field in Settings.model_fields.items():
+    # pydantic puts inherited fields first
+    for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in MailSettings.model_fields):
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]
     return "\n".join(out).rstrip() + "\n"

@@ -29,6 +29,8 @@ from graph.core.security import (
 )
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
+from graph.mails import repository as outbox
+from graph.mails.texts import VERIFY_EMAIL
 from graph.models import ApiToken, Session, User, Workspace
 from graph.models.api_tokens import SCOPES
 from graph.users import repository
@@ -94,10 +96,15 @@ class Accounts:
 
     async def _make(self, email: str, hashed: str, name: str, role: str) -> tuple[User, Workspace]:
         user = User(id=uuid7(), email=email, name=name, password_hash=hashed, role=role)
+        if role == "ADMIN":
+            # of the settings: whoever runs the service vouches for it
+            user.email_verified_at = datetime.now(UTC)
         workspace = Workspace(id=uuid7(), name=name, owner_id=user.id, personal=True)
         try:
             async with self._db.system() as session:
                 await repository.add_account(session, user, workspace)
+                if user.email_verified_at is None:
+                    await outbox.put(session, VERIFY_EMAIL, email, user.id)
         except IntegrityError as error:
             raise InvalidInput(
                 "There is an account with this e-mail address already. Log in instead.",
@@ -169,7 +176,9 @@ class Accounts:
 
     def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
-        token, expires = self._tokens.issue(user.id, session_id, workspace_id, role)
+        token, expires = self._tokens.issue(
+            user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
+        )
         return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
 
     async def refresh(self, refresh_token: str | None) -> LogIn:

@@ -66,6 +66,7 @@ class User(Node):
 
     row: strawberry.Private[UserRow]
     email: str
+    email_verified: bool
     name: str
     role: PlatformRole
     created_at: datetime
@@ -77,6 +78,7 @@ class User(Node):
             row=row,
             id=strawberry.ID(to_global("User", row.id)),
             email=row.email,
+            email_verified=row.email_verified_at is not None,
             name=row.name,
             role=PlatformRole(row.role),
             created_at=row.created_at,
