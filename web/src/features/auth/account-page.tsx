@@ -18,6 +18,7 @@ import { fromCombined, messageOf } from "@/lib/refusal";
 import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
+import { EmailPanel } from "./email-panel";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -40,6 +41,7 @@ export function AccountPage() {
             ]}
           />
         </Panel>
+        <EmailPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
         <Everywhere />
