@@ -42,6 +42,7 @@ from graph.http.middleware import Requests, problem
 from graph.http.spa import SinglePageApp
 from graph.pipelines.problems import CHECKER
 from graph.schema import create_schema
+from graph.second_factor.service import SecondFactors
 from graph.users.authentication import Authenticator
 from graph.users.limiter import LoginLimiter
 from graph.users.service import Accounts
@@ -80,6 +81,7 @@ def create_services(settings: Settings) -> Services:
         authenticator=Authenticator(settings, db, events, tokens),
         accounts=Accounts(settings, db, events, tokens, limiter),
         limiter=limiter,
+        second_factors=SecondFactors(db, events, limiter, sealer),
         status=StatusReader(db, queue),
     )
 

@@ -22,6 +22,7 @@ from graph.core.security import AccessTokens
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.viewer import Viewer
+from graph.second_factor.service import SecondFactors
 from graph.users.authentication import Authenticator
 from graph.users.limiter import LoginLimiter
 from graph.users.service import Accounts
@@ -42,6 +43,7 @@ class Services:
     authenticator: Authenticator
     accounts: Accounts
     limiter: LoginLimiter
+    second_factors: SecondFactors
     status: StatusReader
 
 

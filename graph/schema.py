@@ -46,6 +46,7 @@ from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pi
 from graph.recovery.resolvers import RecoveryMutation
 from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
+from graph.second_factor.resolvers import SecondFactorMutation, SecondFactorQuery
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
@@ -71,6 +72,7 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 @strawberry.type
 class Query(
     UsersQuery,
+    SecondFactorQuery,
     UploadsQuery,
     DatasetsQuery,
     PipelinesQuery,
@@ -97,6 +99,7 @@ class Query(
 class Mutation(
     UsersMutation,
     RecoveryMutation,
+    SecondFactorMutation,
     WorkspacesMutation,
     UploadsMutation,
     DatasetsMutation,

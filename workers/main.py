@@ -32,6 +32,7 @@ from graph.mails.mailer import Mailer
 from graph.retention.orphans import OrphanSweeper
 from graph.retention.service import RetentionService
 from graph.schedules.ticker import Ticker
+from graph.second_factor.keys import seal_anew
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
@@ -96,7 +97,8 @@ class WorkerProcess:
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
         self.gauges = Gauges(self.db, self.children, self.slots, self.sweeper, settings.spill_dir)
-        self.deliverer = Deliverer(self.db, Sealer.from_settings(settings), settings.webhook_networks)
+        self.sealer = Sealer.from_settings(settings)
+        self.deliverer = Deliverer(self.db, self.sealer, settings.webhook_networks)
         self.mailer = Mailer(self.db, settings)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
@@ -201,6 +203,7 @@ class WorkerProcess:
             await self.deliverer.prune()
             await self.deliverer.seal()
             await self.mailer.prune()
+            await seal_anew(self.db, self.sealer)
 
     async def _expire(self) -> None:
         if await self.sweeper.elected("retention", RETENTION_SECONDS):

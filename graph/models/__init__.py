@@ -13,8 +13,10 @@ from graph.models.mails import Mail
 from graph.models.memberships import Membership
 from graph.models.pipeline_versions import PipelineVersion
 from graph.models.pipelines import Pipeline
+from graph.models.recovery_codes import RecoveryCode
 from graph.models.retention_policies import RetentionPolicy
 from graph.models.schedules import Schedule
+from graph.models.second_factors import SecondFactor
 from graph.models.sessions import Session
 from graph.models.sweeps import Sweep
 from graph.models.uploads import Upload
@@ -37,9 +39,11 @@ __all__ = [
     "Membership",
     "Pipeline",
     "PipelineVersion",
+    "RecoveryCode",
     "RetentionPolicy",
     "Row",
     "Schedule",
+    "SecondFactor",
     "Session",
     "Sweep",
     "TenantRow",

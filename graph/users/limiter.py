@@ -1,6 +1,6 @@
 """The log-in rate limit: counted in Redis for all processes, per address of mail and per client address.
 
-Mails that people ask for are counted the same way, apart from wrong passwords.
+Mails that people ask for are counted the same way, and so are wrong codes of second factors, by account.
 
 When Redis is down each process counts for itself with the same limits. That is weaker with several processes, but
 neither shuts everybody out (failing closed would let whoever takes Redis down stop all log-ins) nor lets guessing run
@@ -21,7 +21,7 @@ from graph.core.redis import REDIS_ERRORS
 from graph.core.settings import Settings
 
 _MAX_LOCAL: Final = 10_000
-Kind = Literal["email", "mail"]
+Kind = Literal["email", "mail", "code"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +37,7 @@ class LoginLimiter:
         self._redis = redis
         self._window = settings.login_rate_seconds
         self._most: dict[Kind, int] = {"email": settings.login_rate_limit, "mail": settings.mail_rate_limit}
+        self._most["code"] = settings.login_rate_limit
         self._per_address = settings.login_rate_limit_address
         self._local: dict[str, int] = {}
         self._local_window = 0

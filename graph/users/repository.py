@@ -65,11 +65,18 @@ async def revoke_session(session: AsyncSession, session_id: UUID, reason: str) -
     return changed is not None
 
 
-async def revoke_sessions_of(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
-    """End all log-ins of a person; returns those that had not ended."""
+async def revoke_sessions_of(
+    session: AsyncSession, user_id: UUID, reason: str, *, keep: UUID | None = None
+) -> list[UUID]:
+    """End all log-ins of a person but the one to `keep`; returns those that had not ended."""
     found = await session.scalars(
         update(Session)
-        .where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > func.now())
+        .where(
+            Session.user_id == user_id,
+            Session.revoked_at.is_(None),
+            Session.expires_at > func.now(),
+            Session.id.is_distinct_from(keep),
+        )
         .values(revoked_at=func.now(), revoked_reason=reason)
         .returning(Session.id)
     )

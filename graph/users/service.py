@@ -33,6 +33,7 @@ from graph.mails import repository as outbox
 from graph.mails.texts import VERIFY_EMAIL
 from graph.models import ApiToken, Session, User, Workspace
 from graph.models.api_tokens import SCOPES
+from graph.second_factor.service import demand
 from graph.users import repository
 from graph.users.limiter import LoginLimiter
 
@@ -131,7 +132,10 @@ class Accounts:
         return True
 
     async def log_in(self, email: str, password: str, client: tuple[str, str | None]) -> LogIn:
-        """Begin a session; an unknown address and a wrong password look and take the same."""
+        """Begin a session; an unknown address and a wrong password look and take the same.
+
+        Raises `SecondFactorNeeded` when a code is needed too.
+        """
         email = unicodedata.normalize("NFKC", email).strip().lower()[:254]
         await self._limiter.check(email=email, address=client[0])
         async with self._db.system() as session:
@@ -142,11 +146,17 @@ class Accounts:
                 await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
             raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
         await self._limiter.forgive(email=email, address=client[0])
-        rehashed = await hash_password(password) if needs_rehash(user.password_hash) else None
+        if needs_rehash(user.password_hash):
+            rehashed = await hash_password(password)
+            async with self._db.system() as session:
+                (await session.merge(user)).password_hash = rehashed
+        await demand(self._db, user)
+        return await self.open_session(user, client)
+
+    async def open_session(self, user: User, client: tuple[str, str | None]) -> LogIn:
+        """Begin a session of somebody who has shown who they are."""
         async with self._db.system() as session:
             workspace = await repository.personal_workspace(session, user.id)
-            if rehashed is not None:
-                (await session.merge(user)).password_hash = rehashed
         return await self._begin(user, workspace.id, client, "user.login")
 
     async def _begin(self, user: User, workspace_id: UUID, client: tuple[str, str | None], action: str) -> LogIn:

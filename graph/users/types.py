@@ -8,13 +8,14 @@ from typing import Annotated
 
 import strawberry
 
-from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from graph.api.errors import ConflictError, ErrorInterface, ForbiddenError, InvalidInputError, NotFoundError, answer_as
 from graph.api.fields import field
 from graph.api.node import Node
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.models import ApiToken as ApiTokenRow
 from graph.models import User as UserRow
+from graph.second_factor.service import SecondFactorNeeded as Needed
 from graph.workspaces.service import workspaces_of
 from graph.workspaces.types import Workspace
 
@@ -115,6 +116,29 @@ class LogInInput:
     password: str
 
 
+@strawberry.input(description="The second half of a log-in.")
+class ConfirmLogInInput:
+    """Input of confirmLogIn."""
+
+    challenge: str
+    code: str = strawberry.field(description="Six digits of the app, or a recovery code.")
+
+
+@strawberry.type(description="The password was right; `confirmLogIn` takes the challenge and a code within 5 minutes.")
+class SecondFactorNeeded(ErrorInterface):
+    """`SecondFactorNeeded` of the service."""
+
+    challenge: str
+
+
+answer_as(
+    Needed,
+    lambda error: SecondFactorNeeded(
+        code=error.code, message=error.message, path=error.path, challenge=error.challenge
+    ),
+)
+
+
 @strawberry.input(description="A token of the active workspace.")
 class CreateApiTokenInput:
     """Input of createApiToken."""
@@ -149,6 +173,11 @@ class RegisterSuccess(_Opened):
 
 @strawberry.type
 class LogInSuccess(_Opened):
+    """Logged in."""
+
+
+@strawberry.type
+class ConfirmLogInSuccess(_Opened):
     """Logged in."""
 
 
@@ -190,7 +219,8 @@ RegisterResult = Annotated[
     RegisterSuccess | InvalidInputError | ForbiddenError,
     strawberry.union("RegisterResult"),
 ]
-LogInResult = Annotated[LogInSuccess | InvalidInputError, strawberry.union("LogInResult")]
+LogInResult = Annotated[LogInSuccess | SecondFactorNeeded | InvalidInputError, strawberry.union("LogInResult")]
+ConfirmLogInResult = Annotated[ConfirmLogInSuccess | InvalidInputError, strawberry.union("ConfirmLogInResult")]
 RefreshSessionResult = Annotated[RefreshSessionSuccess | ForbiddenError, strawberry.union("RefreshSessionResult")]
 LogOutResult = Annotated[LogOutSuccess | ForbiddenError, strawberry.union("LogOutResult")]
 LogOutEverywhereResult = Annotated[LogOutEverywhereSuccess | ForbiddenError, strawberry.union("LogOutEverywhereResult")]

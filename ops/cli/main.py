@@ -170,6 +170,7 @@ def _server_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
     login.add_argument("url", metavar="URL", help="the server, as the browser shows it")
     login.add_argument("--email", metavar="E", help="account; asked for when left out")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    login.add_argument("--code", metavar="C", help="code of the authenticator app, or a recovery code, if needed")
     login.add_argument("--token-stdin", action="store_true", help="read an API token from standard input instead")
     upload = _add(commands, "upload", "ops.cli.upload:upload", "Upload a file in parallel parts; resumes by itself.")
     upload.add_argument("file", metavar="FILE", type=Path, help="the file")

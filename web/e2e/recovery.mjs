@@ -44,6 +44,7 @@ try {
   await step("who forgot the password is mailed a link", async () => {
     await forgetful.page.goto(`${BASE_URL}/sign-in`);
     await forgetful.page.getByRole("link", { name: "Forgot your password?" }).click();
+    await forgetful.page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
     await forgetful.page.getByLabel("E-mail").fill(email);
     await forgetful.page.getByRole("button", { name: "Send link" }).click();
     await forgetful.page.getByText(`If ${email} has an account`).waitFor();

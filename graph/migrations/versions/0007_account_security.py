@@ -1,7 +1,8 @@
-"""Verified e-mail addresses, single-use tokens of accounts, and the outbox of mails.
+"""Verified e-mail addresses, single-use tokens of accounts, second factors, and the outbox of mails.
 
 Expand only: the version before neither reads nor writes any of it. Accounts of before are not verified, which means
-nothing unless REQUIRE_VERIFIED_EMAIL is set.
+nothing unless REQUIRE_VERIFIED_EMAIL is set. While an API of the version before runs beside this one, it asks nobody for
+a code: a second factor holds once it is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-TABLES = ("mails", "account_tokens")
+TABLES = ("mails", "account_tokens", "second_factors", "recovery_codes")
 WAITING = sa.text("status = 'PENDING'")
 
 
@@ -66,6 +67,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_account_tokens_user_id"), "account_tokens", ["user_id"])
     op.create_index(op.f("ix_account_tokens_expires_at"), "account_tokens", ["expires_at"])
+    op.create_table(
+        "second_factors",
+        *own_columns(),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("secret_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_step", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_second_factors_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_second_factors")),
+        sa.UniqueConstraint("user_id", name=op.f("uq_second_factors_user_id")),
+    )
+    op.create_table(
+        "recovery_codes",
+        *own_columns(),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_codes")),
+    )
+    op.create_index(op.f("ix_recovery_codes_user_id"), "recovery_codes", ["user_id"])
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")

@@ -39,6 +39,8 @@ TEXTS: Final = {
     "url": "https://example.org/walk",
     "email": "walk@example.org",
     "token": "walk",
+    "challenge": "walk",
+    "code": "123456",
 }
 # whose id `id` is, where the root field's name does not say it
 OTHER_IDS: Final = {"redeliverWebhook": "WebhookDelivery", "setUserDisabled": "User"}

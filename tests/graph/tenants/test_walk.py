@@ -28,7 +28,7 @@ WALK: Final = list(documents())
 # fields that anybody may ask: they answer about the caller alone
 OPEN: Final = {
     *{"me", "register", "logIn", "refreshSession", "logOut"},
-    *{"requestPasswordReset", "resetPassword", "verifyEmail"},
+    *{"confirmLogIn", "requestPasswordReset", "resetPassword", "verifyEmail"},
 }
 # these end the session that asks
 ENDING: Final = {"logOut", "logOutEverywhere"}
@@ -43,6 +43,7 @@ ADMINISTRATORS: Final = {
         "drainWorker",
         "resumeWorker",
         "setUserDisabled",
+        "resetUserSecondFactor",
     },
     *{"systemStatusChanged", "setRetentionPolicy"},
 }

@@ -19,6 +19,7 @@ import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
+import { SecondFactorPanel } from "./second-factor-panel";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -42,6 +43,7 @@ export function AccountPage() {
           />
         </Panel>
         <EmailPanel />
+        <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
         <Everywhere />

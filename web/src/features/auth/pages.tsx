@@ -1,10 +1,12 @@
 import { Link, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
+import { CodeForm } from "./code-form";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
 
@@ -14,9 +16,19 @@ export function SignInPage() {
   const { next } = useSearch({ from: "/sign-in" });
   const current = useStore(session);
   const expired = current.status === "anonymous" && current.expired;
+  const [challenge, setChallenge] = useState<string | null>(null);
   const form = useForm(FIELDS, async ({ email = "", password = "" }) => {
-    enter(unwrap(await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise()));
+    const result = await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise();
+    const answer = result.data?.logIn;
+    if (answer?.__typename === "SecondFactorNeeded") setChallenge(answer.challenge);
+    else enter(unwrap(result));
   });
+  if (challenge)
+    return (
+      <AuthFrame title="Sign in">
+        <CodeForm challenge={challenge} again={() => setChallenge(null)} />
+      </AuthFrame>
+    );
   return (
     <AuthFrame title="Sign in">
       {expired && !form.general && <Note tone="warn" title="Your session has ended." hint="Sign in again to go on." />}
