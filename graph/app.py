@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from graph.admin.export_routes import routes as export_routes
 from graph.admin.service import StatusReader
 from graph.context import Services
 from graph.core import telemetry
@@ -119,6 +120,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         Route("/.well-known/jwks.json", jwks),
+        *export_routes(),
         *flight_routes(),
         *flight_sql_routes(),
         Mount("/", SinglePageApp()),

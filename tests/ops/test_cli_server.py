@@ -101,6 +101,26 @@ def test_an_account_with_a_second_factor_needs_a_code(command: Command, stack: S
     assert json.loads((command.home / "config/karyaksham/login.json").read_text())["email"] == user.email
 
 
+def test_administrators_export_the_audit_log(command: Command, stack: Stack, user: Account) -> None:
+    admin = stack.ready["adminEmail"]
+    command.good("login", stack.url, "--email", admin, "--password-stdin", input=stack.ready["adminPassword"] + "\n")
+    lines = command.good("audit", "export", "--only", "user.register", "--actor", user.email).splitlines()
+    assert [json.loads(line)["actorEmail"] for line in lines] == [user.email]
+    target = command.home / "audit.csv"
+    command.good("audit", "export", "--format", "csv", "--actor", user.email, "-o", target)
+    header, *rows = target.read_text().splitlines()
+    assert header.startswith("id,at,action,")
+    assert any("user.register" in row for row in rows)
+    assert target.stat().st_mode & 0o777 == 0o600
+    target.unlink()
+    done = command("audit", "export", "--since", "yesterday", "-o", target)
+    assert (done.returncode, "error[TIME_INVALID]" in done.stderr) == (1, True)
+    command.good("login", stack.url, "--email", user.email, "--password-stdin", input=user.password + "\n")
+    done = command("audit", "export", "-o", target)
+    assert (done.returncode, "error[FORBIDDEN]" in done.stderr) == (1, True)
+    assert list(command.home.glob("*audit*")) == []
+
+
 def test_a_token_in_the_environment_stands_in_for_a_log_in(command: Command, ours: Command, stack: Stack) -> None:
     token = json.loads((ours.home / "config/karyaksham/login.json").read_text())["token"]
     (ours.home / "config/karyaksham/login.json").unlink()
