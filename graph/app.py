@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from graph.admin.export_routes import routes as export_routes
 from graph.admin.service import StatusReader
 from graph.context import Services
 from graph.core import telemetry
@@ -42,6 +43,7 @@ from graph.http.middleware import Requests, problem
 from graph.http.spa import SinglePageApp
 from graph.pipelines.problems import CHECKER
 from graph.schema import create_schema
+from graph.second_factor.service import SecondFactors
 from graph.users.authentication import Authenticator
 from graph.users.limiter import LoginLimiter
 from graph.users.oidc import SingleSignOn
@@ -82,6 +84,8 @@ def create_services(settings: Settings) -> Services:
         tokens=tokens,
         authenticator=Authenticator(settings, db, events, tokens),
         accounts=accounts,
+        limiter=limiter,
+        second_factors=SecondFactors(db, events, limiter, sealer),
         status=StatusReader(db, queue),
         sign_on=SingleSignOn(settings, db, events, accounts, limiter) if settings.oidc_issuer else None,
     )
@@ -123,6 +127,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", metrics),
         Route("/.well-known/jwks.json", jwks),
         *oidc_routes(),
+        *export_routes(),
         *flight_routes(),
         *flight_sql_routes(),
         Mount("/", SinglePageApp()),

@@ -43,8 +43,10 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline, load_pipeline_version
+from graph.recovery.resolvers import RecoveryMutation
 from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
+from graph.second_factor.resolvers import SecondFactorMutation, SecondFactorQuery
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.oidc_resolvers import OidcMutation, OidcQuery
@@ -72,6 +74,7 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 class Query(
     UsersQuery,
     OidcQuery,
+    SecondFactorQuery,
     UploadsQuery,
     DatasetsQuery,
     PipelinesQuery,
@@ -98,6 +101,8 @@ class Query(
 class Mutation(
     UsersMutation,
     OidcMutation,
+    RecoveryMutation,
+    SecondFactorMutation,
     WorkspacesMutation,
     UploadsMutation,
     DatasetsMutation,

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from graph.core.errors import ConfigurationError
+from graph.core.mail_settings import MailSettings
 from graph.core.name_files import NameFiles
 from graph.core.oidc_settings import OidcSettings
 
@@ -32,7 +33,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(OidcSettings):
+class Settings(MailSettings, OidcSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -383,9 +384,9 @@ def env_example() -> str:
         "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
         "",
     ]
-    # the general ones first
-    fields = sorted(Settings.model_fields.items(), key=lambda each: each[0] in OidcSettings.model_fields)
-    for name, field in fields:
+    # pydantic puts inherited fields first
+    inherited = MailSettings.model_fields.keys() | OidcSettings.model_fields.keys()
+    for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]
     return "\n".join(out).rstrip() + "\n"

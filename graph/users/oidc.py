@@ -25,6 +25,8 @@ from graph.core.ids import uuid7
 from graph.core.security import hash_password, verify_password
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
+from graph.mails import repository as outbox
+from graph.mails.texts import VERIFY_EMAIL
 from graph.models import Identity, User, Workspace
 from graph.users import oidc_repository, repository
 from graph.users.limiter import LoginLimiter
@@ -119,7 +121,7 @@ class SingleSignOn:
         except IntegrityError:
             user = await self._account(claims)  # the same person at the same time, in another tab
         ends_at = datetime.now(UTC) + timedelta(hours=self._settings.oidc_session_hours)
-        return await self._accounts.log_in_vouched(user, client, issuer=self.provider.issuer, ends_at=ends_at)
+        return await self._accounts.open_session(user, client, issuer=self.provider.issuer, ends_at=ends_at)
 
     async def _account(self, claims: Claims) -> User:
         """Return the account of a subject, linked or made where the settings say so."""
@@ -129,6 +131,8 @@ class SingleSignOn:
             if found is not None:
                 identity, user = found
                 identity.email, identity.used_at = email, datetime.now(UTC)
+                if user.email_verified_at is None and email == user.email and claims.get("email_verified") is True:
+                    user.email_verified_at = datetime.now(UTC)
             else:
                 user = await self._new(session, email, claims)
                 await self._add(session, user.id, email, claims)
@@ -150,7 +154,8 @@ class SingleSignOn:
             raise SignInRefused("Addresses of this domain may not sign in.", code="OIDC_DOMAIN_FORBIDDEN")
         known = await repository.user_by_email(session, email)
         if known is not None:
-            if self._settings.oidc_trust_email == "on" and verified:
+            # an account whose address nobody verified may be a trap: somebody else has its password
+            if self._settings.oidc_trust_email == "on" and verified and known.email_verified_at is not None:
                 return known
             raise SignInRefused("There is an account with this address.", code="OIDC_EMAIL_TAKEN")
         if self._settings.oidc_create_accounts == "off":
@@ -159,8 +164,11 @@ class SingleSignOn:
         # of a password that nobody knows: to versions and code that know no single sign-on it is an account like others
         hashed = await hash_password(secrets.token_urlsafe(32))
         user = User(id=uuid7(), email=email, name=name, password_hash=hashed, role="USER")
+        user.email_verified_at = datetime.now(UTC) if verified else None
         workspace = Workspace(id=uuid7(), name=name, owner_id=user.id, personal=True)
         await repository.add_account(session, user, workspace)
+        if not verified:
+            await outbox.put(session, VERIFY_EMAIL, email, user.id)
         await self._record(session, "user.register", user.id, user.id)
         log.info("registered", user_id=str(user.id), issuer=self.provider.issuer)
         return user

@@ -29,8 +29,11 @@ from graph.core.security import (
 )
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
+from graph.mails import repository as outbox
+from graph.mails.texts import VERIFY_EMAIL
 from graph.models import ApiToken, Session, User, Workspace
 from graph.models.api_tokens import SCOPES
+from graph.second_factor.service import demand
 from graph.users import repository
 from graph.users.limiter import LoginLimiter
 
@@ -97,10 +100,15 @@ class Accounts:
 
     async def _make(self, email: str, hashed: str, name: str, role: str) -> tuple[User, Workspace]:
         user = User(id=uuid7(), email=email, name=name, password_hash=hashed, role=role)
+        if role == "ADMIN":
+            # of the settings: whoever runs the service vouches for it
+            user.email_verified_at = datetime.now(UTC)
         workspace = Workspace(id=uuid7(), name=name, owner_id=user.id, personal=True)
         try:
             async with self._db.system() as session:
                 await repository.add_account(session, user, workspace)
+                if user.email_verified_at is None:
+                    await outbox.put(session, VERIFY_EMAIL, email, user.id)
         except IntegrityError as error:
             raise InvalidInput(
                 "There is an account with this e-mail address already. Log in instead.",
@@ -127,7 +135,10 @@ class Accounts:
         return True
 
     async def log_in(self, email: str, password: str, client: tuple[str, str | None]) -> LogIn:
-        """Begin a session; an unknown address and a wrong password look and take the same."""
+        """Begin a session; an unknown address and a wrong password look and take the same.
+
+        Raises `SecondFactorNeeded` when a code is needed too.
+        """
         if not self._settings.takes_passwords:
             raise InvalidInput(_PASSWORDS_OFF, code="PASSWORD_LOGIN_OFF")
         email = unicodedata.normalize("NFKC", email).strip().lower()[:254]
@@ -140,17 +151,22 @@ class Accounts:
                 await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
             raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
         await self._limiter.forgive(email=email, address=client[0])
-        rehashed = await hash_password(password) if needs_rehash(user.password_hash) else None
-        async with self._db.system() as session:
-            workspace = await repository.personal_workspace(session, user.id)
-            if rehashed is not None:
+        if needs_rehash(user.password_hash):
+            rehashed = await hash_password(password)
+            async with self._db.system() as session:
                 (await session.merge(user)).password_hash = rehashed
-        return await self._begin(user, workspace.id, client, "user.login")
+        await demand(self._db, user)
+        return await self.open_session(user, client)
 
-    async def log_in_vouched(
-        self, user: User, client: tuple[str, str | None], *, issuer: str, ends_at: datetime
+    async def open_session(
+        self,
+        user: User,
+        client: tuple[str, str | None],
+        *,
+        issuer: str | None = None,
+        ends_at: datetime | None = None,
     ) -> LogIn:
-        """Begin a session of somebody for whom an OpenID provider vouches, until `ends_at` at most."""
+        """Begin a session of somebody who has shown who they are, to us or to an OpenID provider (`issuer`)."""
         async with self._db.system() as session:
             workspace = await repository.personal_workspace(session, user.id)
         return await self._begin(user, workspace.id, client, "user.login", issuer, ends_at)
@@ -194,7 +210,9 @@ class Accounts:
 
     def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
-        token, expires = self._tokens.issue(user.id, session_id, workspace_id, role)
+        token, expires = self._tokens.issue(
+            user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
+        )
         return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
 
     async def refresh(self, refresh_token: str | None) -> LogIn:

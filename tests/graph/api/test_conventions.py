@@ -12,7 +12,10 @@ from graph.api.permissions import Permission, Public
 from graph.schema import Mutation, Query, Subscription, create_schema
 
 # who has no account yet, or whose token has run out
-OPEN = {"register", "log_in", "refresh_session", "log_out"}
+OPEN = {
+    *{"register", "log_in", "confirm_log_in", "refresh_session", "log_out"},
+    *{"request_password_reset", "reset_password", "verify_email"},
+}
 SCHEMA = create_schema(introspection=False)
 
 

@@ -38,6 +38,9 @@ TEXTS: Final = {
     "password": "walk walk walk walk",
     "url": "https://example.org/walk",
     "email": "walk@example.org",
+    "token": "walk",
+    "challenge": "walk",
+    "code": "123456",
 }
 # whose id `id` is, where the root field's name does not say it
 OTHER_IDS: Final = {

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from starlette.applications import Starlette
 
 from graph.context import Services
-from graph.models import AuditLog, Identity
+from graph.mails.texts import VERIFY_EMAIL
+from graph.models import AuditLog, Identity, Mail, User
 from tests.graph.users.asking import CREATE_TOKEN, LOG_OUT, ME, PASSWORD, REFRESH, Browser
 from tests.graph.users.signing_on import LINK, LINKS, PUBLIC_URL, UNLINK, Person, problem, signing_on
 from tests.oidc_provider import OidcProvider
 from tests.stack import Backends
+
+VERIFIED = "{ me { emailVerified } }"
 
 
 class Owner(Person):
@@ -135,14 +138,43 @@ async def test_the_only_way_in_stays(backends: Backends, provider: OidcProvider)
 
 async def test_an_address_that_a_trusted_provider_verified(backends: Backends, provider: OidcProvider) -> None:
     async with signing_on(backends.settings, provider, oidc_trust_email="on") as app:
-        owner, careless = Owner(app), Owner(app)
+        owner, careless, trap = Owner(app), Owner(app), Owner(app)
         user = await owner.join()
+        await verified(app.state.services, owner.email)
         assert (await Person(app, owner.name).enter())["user"]["id"] == user["id"]
         assert len(await owner.links()) == 1
+        # somebody registered with an address of another's, whose sign-in they wait for
+        await trap.join()
+        assert problem(await Person(app, trap.name).sign_on()) == "OIDC_EMAIL_TAKEN"
         await careless.join()
+        await verified(app.state.services, careless.email)
         for unverified in (False, "true", None):
             provider.account(careless.name, email_verified=unverified)
             assert problem(await Person(app, careless.name).sign_on()) in {"OIDC_EMAIL_UNVERIFIED", "OIDC_EMAIL_TAKEN"}
+
+
+async def verified(services: Services, email: str) -> None:
+    """As if the link of the mail had been followed."""
+    async with services.db.system() as session:
+        await session.execute(update(User).where(User.email == email).values(email_verified_at=func.now()))
+
+
+async def test_what_the_provider_verified_need_not_be_verified_again(
+    backends: Backends, provider: OidcProvider
+) -> None:
+    async with signing_on(backends.settings, provider, require_verified_email=True) as app:
+        person, quiet, services = Person(app), Person(app), app.state.services
+        provider.silent(quiet.name, "email_verified")
+        assert (await person.ask(VERIFIED, (await person.enter())["accessToken"]))["emailVerified"] is True
+        # a provider that says nothing of it vouches for nothing: we ask ourselves
+        assert (await quiet.ask(VERIFIED, (await quiet.enter())["accessToken"]))["emailVerified"] is False
+        async with services.db.system() as session:
+            mailed = set(await session.scalars(select(Mail.recipient).where(Mail.kind == VERIFY_EMAIL)))
+        assert quiet.email in mailed
+        assert person.email not in mailed
+        provider.account(quiet.name, email_verified=True)
+        again = await Person(app, quiet.name).enter()
+        assert (await quiet.ask(VERIFIED, again["accessToken"]))["emailVerified"] is True
 
 
 async def test_domains(backends: Backends, provider: OidcProvider) -> None:

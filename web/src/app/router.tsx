@@ -23,6 +23,22 @@ const signUp = createRoute({
   beforeLoad: ({ search }) => onward(search.next),
 });
 
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/forgot-password",
+  component: page(() => import("@/features/auth/recovery-pages"), "ForgotPasswordPage"),
+});
+const newPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/new-password",
+  component: page(() => import("@/features/auth/recovery-pages"), "NewPasswordPage"),
+});
+const verifyEmail = createRoute({
+  getParentRoute: () => root,
+  path: "/verify-email",
+  component: page(() => import("@/features/auth/recovery-pages"), "VerifyEmailPage"),
+});
+
 /** Everything behind sign-in. */
 const shell = createRoute({
   getParentRoute: () => root,
@@ -136,6 +152,7 @@ export const router = createRouter({
     index,
     signIn,
     signUp,
+    ...[forgotPassword, newPassword, verifyEmail],
     shell.addChildren([
       ...[home, datasets, dataset, pipelines, newPipeline, pipeline, jobs, job],
       ...[schedules, newSchedule, schedule, webhooks, webhook, workspacePage, account, admin],

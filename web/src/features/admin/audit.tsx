@@ -6,6 +6,7 @@ import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { AuditLogDocument } from "@/gql/graphql";
 import { usePages } from "@/lib/paging";
+import { AuditExport } from "./audit-export";
 
 const GROUPS = [
   { value: "", text: "All" },
@@ -24,6 +25,7 @@ export function Audit() {
   return (
     <div className="grid grid-cols-1 gap-4">
       <Choice legend="Show entries about" options={GROUPS} value={group} choose={setGroup} />
+      <AuditExport action={group} />
       <Listing list={list} what="Loading the audit log" empty={<Empty title="No such entries" />}>
         <Panel className="!p-0">
           <Table caption="Audit log" head={["When", "Who", "What", "On", "From", "More"]}>

@@ -6,7 +6,12 @@ import { Empty, Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { Button, TextField } from "@/components/ui";
-import { type AdminUserRowFragment, AdminUsersDocument, SetUserDisabledDocument } from "@/gql/graphql";
+import {
+  type AdminUserRowFragment,
+  AdminUsersDocument,
+  ResetUserSecondFactorDocument,
+  SetUserDisabledDocument,
+} from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { usePages } from "@/lib/paging";
 
@@ -50,6 +55,10 @@ function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: bool
     await act(client, SetUserDisabledDocument, { input: { id: user.id, disabled: !disabled } });
     changed();
   };
+  const reset = async () => {
+    await act(client, ResetUserSecondFactorDocument, { input: { id: user.id } });
+    changed();
+  };
   return (
     <Row>
       <Cell plain>{user.name}</Cell>
@@ -63,11 +72,14 @@ function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: bool
         {own ? (
           <span className="text-muted">you</span>
         ) : (
-          <Confirm
-            label={disabled ? "Enable" : "Disable"}
-            question={disabled ? "Let them in again?" : "Shut them out?"}
-            act={set}
-          />
+          <div className="flex flex-wrap gap-2">
+            <Confirm
+              label={disabled ? "Enable" : "Disable"}
+              question={disabled ? "Let them in again?" : "Shut them out?"}
+              act={set}
+            />
+            {user.secondFactor && <Confirm label="Reset second factor" question="Let the password do?" act={reset} />}
+          </div>
         )}
       </Cell>
     </Row>

@@ -18,6 +18,8 @@ import { fromCombined, messageOf } from "@/lib/refusal";
 import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
+import { EmailPanel } from "./email-panel";
+import { SecondFactorPanel } from "./second-factor-panel";
 import { LinkedSignIns } from "./single-sign-on";
 
 const DAY = 24 * 3600 * 1000;
@@ -41,6 +43,8 @@ export function AccountPage() {
             ]}
           />
         </Panel>
+        <EmailPanel />
+        <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
         <LinkedSignIns />
