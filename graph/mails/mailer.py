@@ -80,7 +80,7 @@ class Mailer:
 
     async def _claim(self) -> Claimed | None:
         async with self._db.system() as session:
-            return await repository.claim(session, LEASE)
+            return await repository.claim(session, LEASE, KINDS)
 
     async def _deliver(self, work: Claimed) -> None:
         outcome, error, final = "DROPPED", None, True
@@ -108,9 +108,8 @@ class Mailer:
 
     async def _compose(self, session: AsyncSession, work: Claimed) -> EmailMessage | None:
         """Make the message, with a token of its own where it has a link; None where nobody should get it (any more)."""
-        kind = KINDS.get(work.kind)
-        user = await _addressee(session, work)
-        if kind is None or user is None:
+        kind, user = KINDS[work.kind], await _addressee(session, work)
+        if user is None:
             return None
         link = ""
         if kind.link is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -37,11 +38,11 @@ class Claimed:
     token: int
 
 
-async def claim(session: AsyncSession, lease: timedelta) -> Claimed | None:
-    """Begin the next attempt of the mail that has been due longest."""
+async def claim(session: AsyncSession, lease: timedelta, kinds: Collection[str]) -> Claimed | None:
+    """Begin the next attempt of the mail of these kinds that has been due longest; others are a newer version's."""
     due = (
         select(Mail.id)
-        .where(Mail.status == "PENDING", Mail.next_attempt_at <= NOW)
+        .where(Mail.status == "PENDING", Mail.next_attempt_at <= NOW, Mail.kind.in_(tuple(kinds)))
         .order_by(Mail.next_attempt_at)
         .limit(1)
         .with_for_update(skip_locked=True)

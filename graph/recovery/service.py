@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 from graph.core.audit import record
@@ -106,7 +105,7 @@ class Recovery:
 
 
 def _digest(token: str) -> bytes:
-    return token_digest(unicodedata.normalize("NFKC", token).strip()[:_TOKEN_MAX])
+    return token_digest(token.strip()[:_TOKEN_MAX])
 
 
 def _void() -> InvalidInput:

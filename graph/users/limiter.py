@@ -36,8 +36,11 @@ class LoginLimiter:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._redis = redis
         self._window = settings.login_rate_seconds
-        self._most: dict[Kind, int] = {"email": settings.login_rate_limit, "mail": settings.mail_rate_limit}
-        self._most["code"] = settings.login_rate_limit
+        self._most: dict[Kind, int] = {
+            "email": settings.login_rate_limit,
+            "mail": settings.mail_rate_limit,
+            "code": settings.login_rate_limit,
+        }
         self._per_address = settings.login_rate_limit_address
         self._local: dict[str, int] = {}
         self._local_window = 0

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from graph.context import Services
 from graph.mails import repository
 from graph.mails.mailer import LEASE, Mailer
-from graph.mails.texts import PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
+from graph.mails.texts import KINDS, PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
 from graph.models import AccountToken, Mail, User
 from graph.recovery import repository as tokens
 from tests.graph import client
@@ -152,7 +152,7 @@ async def test_a_lost_lease_notes_nothing(user: client.User, box: Mailbox) -> No
     async with user.services.db.system() as session:
         await session.execute(update(Mail).where(Mail.recipient != email).values(status="SENT"))
         await session.execute(update(Mail).where(Mail.kind == VERIFY_EMAIL).values(status="SENT"))
-        work = await repository.claim(session, LEASE)
+        work = await repository.claim(session, LEASE, KINDS)
     assert work is not None
     assert work.recipient == email
     await make_due(user.services, email)  # its lease has ended
@@ -203,6 +203,13 @@ async def test_workers_send_by_themselves(user: client.User, box: Mailbox, start
         return len(box.to(email))
 
     await until(read, lambda count: count == 2, what="both mails")
+
+
+async def test_mails_of_a_newer_version_are_left_to_it(user: client.User, box: Mailbox) -> None:
+    email = await put(user, "TO_COME")
+    await deliver(user.services, box)
+    (mail,) = await mails_to(user.services, email, "TO_COME")
+    assert (mail.status, mail.attempt) == ("PENDING", 0)
 
 
 async def test_old_mails_and_tokens_are_forgotten(user: client.User, box: Mailbox) -> None:
