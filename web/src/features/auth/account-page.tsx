@@ -19,6 +19,7 @@ import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
+import { PasswordPanel } from "./password-panel";
 import { SecondFactorPanel } from "./second-factor-panel";
 
 const DAY = 24 * 3600 * 1000;
@@ -43,6 +44,7 @@ export function AccountPage() {
           />
         </Panel>
         <EmailPanel />
+        <PasswordPanel />
         <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
