@@ -19,6 +19,7 @@ import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
+import { PasswordPanel } from "./password-panel";
 import { SecondFactorPanel } from "./second-factor-panel";
 import { LinkedSignIns } from "./single-sign-on";
 
@@ -44,6 +45,7 @@ export function AccountPage() {
           />
         </Panel>
         <EmailPanel />
+        <PasswordPanel />
         <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />

@@ -1,0 +1,55 @@
+import { useRef, useState } from "react";
+import { useClient } from "urql";
+import { Note, Panel } from "@/components/layout";
+import { Button, TextField } from "@/components/ui";
+import { ChangePasswordDocument } from "@/gql/graphql";
+import { act } from "@/lib/client";
+import { useForm } from "./form";
+
+/** Changes the password by the current one. */
+export function PasswordPanel() {
+  const client = useClient();
+  const fields = useRef<HTMLFormElement>(null);
+  const [done, setDone] = useState(false);
+  const form = useForm(["password", "newPassword"], async ({ password = "", newPassword = "" }) => {
+    setDone(false);
+    await act(client, ChangePasswordDocument, { input: { password, newPassword } });
+    fields.current?.reset();
+    setDone(true);
+  });
+  return (
+    <Panel title="Password">
+      <form ref={fields} onSubmit={form.submit} className="grid items-start gap-3 sm:grid-cols-2">
+        <TextField
+          label="Current password"
+          name="password"
+          type="password"
+          autoComplete="current-password"
+          required
+          error={form.errorOf("password") ?? form.general?.message}
+        />
+        <TextField
+          label="New password"
+          name="newPassword"
+          type="password"
+          autoComplete="new-password"
+          minLength={12}
+          maxLength={256}
+          required
+          hint="12 characters or more. All other sessions end."
+          error={form.errorOf("newPassword")}
+        />
+        <div>
+          <Button type="submit" busy={form.busy}>
+            Change password
+          </Button>
+        </div>
+        {done && (
+          <div role="status" className="sm:col-span-2">
+            <Note title="The new password holds." />
+          </div>
+        )}
+      </form>
+    </Panel>
+  );
+}
