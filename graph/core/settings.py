@@ -20,7 +20,9 @@ from pydantic_settings import (
 )
 
 from graph.core.errors import ConfigurationError
+from graph.core.mail_settings import MailSettings
 from graph.core.name_files import NameFiles
+from graph.core.oidc_settings import OidcSettings
 
 MIB = 1024 * 1024
 Network = IPv4Network | IPv6Network
@@ -31,7 +33,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings, OidcSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -372,7 +374,9 @@ def load_settings() -> Settings:
     except SettingsError as error:
         raise ConfigurationError(str(error.__cause__ or error)) from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()]
+        lines = [
+            ": ".join(filter(None, (".".join(map(str, item["loc"])).upper(), item["msg"]))) for item in error.errors()
+        ]
         raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
@@ -389,7 +393,9 @@ def env_example() -> str:
         "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
         "",
     ]
-    for name, field in Settings.model_fields.items():
+    # pydantic puts inherited fields first
+    inherited = MailSettings.model_fields.keys() | OidcSettings.model_fields.keys()
+    for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]
     return "\n".join(out).rstrip() + "\n"

@@ -80,4 +80,5 @@ def test_no_document_breaks_the_api(case: Any, identities: Identities) -> None:
         if who == "B":
             assert identities.secret not in response.text, case.body
         if who == "anonymous" and not OPEN_FIELDS & set(case.body.replace("(", " ").split()):
-            assert codes == {"UNAUTHENTICATED"} or set(answer.get("data") or {}) <= {"me"}, (case.body, answer)
+            told = set(answer.get("data") or {})
+            assert codes == {"UNAUTHENTICATED"} or told <= {"me", "signInMethods"}, (case.body, answer)

@@ -64,6 +64,14 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
       await page.getByRole("button", { name: "Sign in" }).click();
       await here(() => page.getByRole("alert"), "sign-in-refused");
       await see("/sign-up", () => page.getByRole("button", { name: "Make account" }), "sign-up");
+      await see("/forgot-password", () => page.getByRole("button", { name: "Send link" }), "forgot-password");
+      await page.getByLabel("E-mail").fill("nobody@example.org");
+      await page.getByRole("button", { name: "Send link" }).click();
+      await here(() => page.getByText(/a link is on its way/), "forgot-password-sent");
+      await see("/new-password#made-up", () => page.getByRole("button", { name: "Set password" }), "new-password");
+      await see("/verify-email#made-up", () => page.getByRole("button", { name: "It is mine" }), "verify-email");
+      await page.getByRole("button", { name: "It is mine" }).click();
+      await here(() => page.getByRole("alert"), "verify-email-refused");
       complaints.length = 0;
     });
 
