@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from graph.context import Services
-from graph.core.ids import uuid7
-from tests.graph.models.test_upgrade_0003 import at
+from tests.graph.models.revisions import at, empty_database
 
 NEW = {"mails", "account_tokens", "second_factors", "recovery_codes"}
 TABLES = text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
@@ -15,12 +13,7 @@ REGISTER = text("INSERT INTO users (id, email, name, password_hash) VALUES (gen_
 
 
 async def test_accounts_of_before_stay_and_the_version_before_makes_more(services: Services) -> None:
-    name = f"upgrade_{uuid7().hex}"
-    admin = create_async_engine(services.settings.owner_database_url, isolation_level="AUTOCOMMIT")
-    async with admin.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = create_async_engine(admin.url.set(database=name))
-    try:
+    async with empty_database(services.settings.owner_database_url) as engine:
         async with engine.begin() as connection:
             await connection.run_sync(at, "0006")
             await connection.execute(REGISTER, {"email": "before@b"})
@@ -34,8 +27,3 @@ async def test_accounts_of_before_stay_and_the_version_before_makes_more(service
             await connection.run_sync(lambda sync: at(sync, "0006", down=True))
             assert not set(await connection.scalars(TABLES)) & NEW
             assert await connection.scalar(text("SELECT count(*) FROM users")) == 2
-    finally:
-        await engine.dispose()
-        async with admin.connect() as connection:
-            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        await admin.dispose()
