@@ -305,7 +305,7 @@ def test_every_command_has_help() -> None:
     actions = [action for action in parser._actions if hasattr(action, "choices") and isinstance(action.choices, dict)]
     names = set(actions[0].choices)
     assert names == {
-        *("up", "doctor", "api", "worker", "flight", "migrate"),
+        *("up", "doctor", "backup", "restore", "api", "worker", "flight", "migrate"),
         *("run", "convert", "profile", "login", "upload", "run-job", "logs", "get"),
     }
     for command in actions[0].choices.values():
