@@ -35,5 +35,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     manifest: true,
   },
-  test: { include: ["src/**/*.test.ts"], environment: "node" },
+  test: { include: ["src/**/*.test.ts", "scripts/**/*.test.mjs"], environment: "node" },
 });

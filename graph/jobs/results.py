@@ -112,9 +112,6 @@ class ResultService:
     def ticket(self, job: Job) -> SignedTicket:
         """Sign a Flight ticket; `Conflict` (RESULT_NOT_READY, JOB_FAILED, …) when there is no result."""
         result = require_result(job)
-        dialect = result.get("dialect")
-        if result.get("compression"):
-            dialect = {**(dialect or {}), "compression": result["compression"]}
         expires = int(time.time()) + self._settings.ticket_expiry_seconds
         claims = TicketClaims(
             kind="job",
@@ -124,7 +121,7 @@ class ResultService:
             files=[TicketFile(item["key"], item["sizeBytes"], item.get("rows")) for item in result["files"]],
             exp=expires,
             schema=ticket_schema(result["format"], result["schema"]),
-            dialect=dialect,
+            dialect=scan_dialect(result),
             rows=result["rows"],
         )
         return SignedTicket(sign_ticket(claims, self._keys), datetime.fromtimestamp(expires, UTC))
@@ -151,7 +148,7 @@ class ResultService:
             "fileName": item["name"],
             "format": item["format"],
             "sizeBytes": item["sizeBytes"],
-            "dialect": result.get("dialect"),
+            "dialect": scan_dialect(result),
             "schema": result["schema"],
         }
         return {
@@ -159,6 +156,14 @@ class ResultService:
             "inputs": {"input": source},
             "storage": self._storage.engine_storage(),
         }
+
+
+def scan_dialect(result: dict[str, Any]) -> dict[str, Any] | None:
+    """How the text of a stored result is written, compression included, as the engine's scanner takes it."""
+    dialect: dict[str, Any] | None = result.get("dialect")
+    if result.get("compression"):
+        return {**(dialect or {}), "compression": result["compression"]}
+    return dialect
 
 
 def ticket_schema(format_name: str, schema: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:

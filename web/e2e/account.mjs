@@ -58,6 +58,22 @@ try {
     assert.equal(await background(), light);
   });
 
+  await step("the language is chosen and stays", async () => {
+    const language = () => page.evaluate(() => document.documentElement.lang);
+    // the language that only tests know: no other is there yet
+    await page.evaluate(() => localStorage.setItem("karyaksham.language", "en-XA"));
+    await page.reload();
+    await page.getByText("Àþþéàŕàñçé").waitFor();
+    assert.equal(await language(), "en-XA");
+    await page.getByRole("button", { name: "English", exact: true }).click();
+    await page.getByRole("heading", { name: "Appearance" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "Appearance" }).waitFor();
+    assert.equal(await language(), "en");
+    await page.getByRole("button", { name: "As the browser" }).click();
+    assert.equal(await page.evaluate(() => localStorage.getItem("karyaksham.language")), null);
+  });
+
   await step("signing out everywhere ends the session on another computer", async () => {
     const other = await visit(browser);
     await other.page.goto(`${BASE_URL}/sign-in`);

@@ -249,6 +249,20 @@ async def test_a_redis_that_hangs_holds_nobody_up_for_long(user: User, monkeypat
         assert (await look(user, job))["status"] == "CANCELLED"
 
 
+@pytest.mark.parametrize(("name", "compression"), [("csv", "gzip"), ("tsv", "zstd"), ("ndjson", "gzip")])
+async def test_the_preview_of_a_packed_text_is_unpacked(
+    user: User, start_worker: StartWorker, name: str, compression: str
+) -> None:
+    await start_worker()
+    wanted = spec() | {"output": {"format": name, "compression": compression}}
+    job = await run_job(user, await make_dataset(user), spec=wanted)
+    await wait_for(user, job)
+    document = "query ($id: ID!) { job(id: $id) { result { preview(first: 1) { columns rows } } } }"
+    preview = (await user.ask(document, id=job))["result"]["preview"]
+    assert preview["columns"] == ["id", "country", "amount"]
+    assert [row[:2] for row in preview["rows"]] == [[1, "India"]]
+
+
 async def test_a_result_has_preview_snippets_and_a_receipt(user: User, start_worker: StartWorker) -> None:
     await start_worker()
     job = await run_job(user, await make_dataset(user), spec=spec(output="parquet"))

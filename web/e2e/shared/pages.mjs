@@ -17,12 +17,14 @@ const PATHS = [...router.matchAll(/path: "([^"]+)"/g)]
 
 /**
  * Go through every page and its states. Where a page is whole, `watch(page, name, picture)` looks at it; `picture` is the
- * name of one for the README. `busy`: the status page is seen while many jobs run.
+ * name of one for the README. `busy`: the status page is seen while many jobs run. `begin` makes the page ready.
  */
-export async function everyPage({ rows, watch, busy = false }) {
+export async function everyPage({ rows, watch, busy = false, begin = (page) => page }) {
   assert.ok(ADMIN_EMAIL && ADMIN_PASSWORD, "set ADMIN_EMAIL and ADMIN_PASSWORD (they stand in the stack's ready file)");
   const browser = await launch();
-  const { page, complaints } = await visit(browser);
+  const visited = await visit(browser);
+  const { complaints } = visited;
+  const page = await begin(visited.page);
   const step = stepper(page, complaints);
   const seen = new Set();
   const heading = (name) => () => page.getByRole("heading", { name, exact: true });

@@ -6,11 +6,13 @@ import { Button } from "@/components/ui";
 import { UploadContext } from "@/features/datasets/upload/context";
 import { UploadManager } from "@/features/datasets/upload/manager";
 import { createApi } from "@/lib/client";
+import { locale } from "@/lib/i18n";
 import { createLive, LiveContext } from "@/lib/live";
 import { useReturn } from "@/lib/reach";
 import { restore, type Session, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { workspace } from "@/lib/workspace";
+import { m } from "./messages";
 import { router } from "./router";
 
 /** Everything that belongs to one user in one workspace: thrown away as a whole when either changes. */
@@ -32,7 +34,7 @@ function open(userId: string, workspaceId: string | null) {
 export function App() {
   const current = useStore(session);
   const workspaceId = useStore(workspace);
-  if (current.status === "starting") return <Loading what="Opening Karyaksham" />;
+  if (current.status === "starting") return <Loading what={m.openingKaryaksham} />;
   if (current.status === "unreachable") return <Unreachable />;
   const userId = current.status === "signedIn" ? current.user.id : "";
   return <Opened key={`${userId} ${workspaceId}`} userId={userId} workspaceId={workspaceId} current={current} />;
@@ -49,11 +51,13 @@ function Opened({ userId, workspaceId, current }: OpenedProps) {
   useEffect(() => () => parts.close(), [parts]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: who is signed in decides which pages may be seen
   useEffect(() => void router.invalidate(), [current.status]);
+  // another language: every page is drawn anew, uploads go on
+  const language = useStore(locale).text;
   return (
     <Provider value={parts.api}>
       <LiveContext value={parts.live}>
         <UploadContext value={parts.uploads}>
-          <RouterProvider router={router} />
+          <RouterProvider key={language} router={router} />
         </UploadContext>
       </LiveContext>
     </Provider>
@@ -64,13 +68,9 @@ function Unreachable() {
   useReturn(restore);
   return (
     <main className="mx-auto mt-24 max-w-lg p-4">
-      <Note
-        tone="bad"
-        title="The service does not answer."
-        hint="It may be starting, or the connection is down. This page goes on by itself once it is back."
-      >
+      <Note tone="bad" title={m.serviceDoesNotAnswer} hint={m.serviceMayBeStarting}>
         <div className="mt-2">
-          <Button onClick={restore}>Try again</Button>
+          <Button onClick={restore}>{m.tryAgain}</Button>
         </div>
       </Note>
     </main>

@@ -4,6 +4,7 @@ import { outdated } from "@/lib/documents";
 import { useLive } from "@/lib/live";
 import { reach, tryNow, useReturn } from "@/lib/reach";
 import { useStore } from "@/lib/store";
+import { m } from "./messages";
 
 /** How long a lost socket stays unmentioned, and good news stays, in milliseconds. */
 const PATIENCE = 1500;
@@ -24,27 +25,28 @@ export function ConnectionBar() {
         <Bar tone="warn">
           <Spinner />
           <span>
-            <strong>{navigator.onLine ? "Karyaksham does not answer." : "You are offline."}</strong> What you see may be
-            old; jobs go on without you, and uploads resume by themselves.
+            {m.awayNews({
+              what: <strong>{navigator.onLine ? m.karyakshamDoesNotAnswer : m.youAreOffline}</strong>,
+            })}
           </span>
           <Button small onClick={tryNow}>
-            Try now
+            {m.tryNow}
           </Button>
         </Bar>
       ) : lost ? (
         <Bar tone="warn">
           <Spinner />
-          <span>The live connection is lost. Connecting again; what you see may be old.</span>
+          <span>{m.liveConnectionLost}</span>
         </Bar>
       ) : old ? (
         <Bar tone="info">
-          <span>There is a new version of Karyaksham.</span>
+          <span>{m.newVersion}</span>
           <Button small onClick={() => location.reload()}>
-            Load it
+            {m.loadIt}
           </Button>
         </Bar>
       ) : (
-        back && <Bar tone="good">Connected again. This page has caught up.</Bar>
+        back && <Bar tone="good">{m.connectedAgain}</Bar>
       )}
     </div>
   );

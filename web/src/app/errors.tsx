@@ -2,13 +2,14 @@ import { type ErrorComponentProps, Link } from "@tanstack/react-router";
 import { Empty, Note } from "@/components/layout";
 import { Button, buttonClass } from "@/components/ui";
 import { messageOf } from "@/lib/refusal";
+import { m } from "./messages";
 
 export function NotFound() {
   return (
     <div className="mx-auto max-w-2xl p-6">
-      <Empty title="There is no such page.">
+      <Empty title={m.noSuchPage}>
         <Link to="/" className={buttonClass("primary")}>
-          To the data sets
+          {m.toTheDataSets}
         </Link>
       </Empty>
     </div>
@@ -19,9 +20,9 @@ export function NotFound() {
 export function PageError({ error }: ErrorComponentProps) {
   return (
     <div className="mx-auto max-w-2xl p-6">
-      <Note tone="bad" title="This page broke." hint={messageOf(error)}>
+      <Note tone="bad" title={m.thisPageBroke} hint={messageOf(error)}>
         <div className="mt-2">
-          <Button onClick={() => location.reload()}>Load again</Button>
+          <Button onClick={() => location.reload()}>{m.loadAgain}</Button>
         </div>
       </Note>
     </div>

@@ -9,13 +9,14 @@ import type { AccountFragment } from "@/gql/graphql";
 import { session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { ConnectionBar } from "./connection-bar";
+import { m } from "./messages";
 
 const PLACES = [
-  { to: "/datasets", name: "Data sets" },
-  { to: "/pipelines", name: "Pipelines" },
-  { to: "/jobs", name: "Jobs" },
-  { to: "/schedules", name: "Schedules" },
-  { to: "/webhooks", name: "Webhooks" },
+  { to: "/datasets", name: () => m.dataSets },
+  { to: "/pipelines", name: () => m.pipelines },
+  { to: "/jobs", name: () => m.jobs },
+  { to: "/schedules", name: () => m.schedules },
+  { to: "/webhooks", name: () => m.webhooks },
 ] as const;
 
 const LINK = "rounded-lg px-3 py-1.5 font-medium text-muted hover:bg-raised hover:text-ink";
@@ -40,22 +41,22 @@ export function Shell() {
         href="#main"
         className="sr-only focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-50 focus:rounded-lg focus:bg-surface focus:px-3 focus:py-2"
       >
-        To the content
+        {m.toTheContent}
       </a>
       <header className="sticky top-0 z-20 border-b border-line bg-surface">
         <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2">
           <Link to="/datasets" className="mr-2 flex items-center gap-2 text-lg font-semibold">
-            <img src="/favicon.svg" alt="" className="size-7" /> Karyaksham
+            <img src="/favicon.svg" alt="" className="size-7" /> <span translate="no">Karyaksham</span>
           </Link>
-          <nav aria-label="Main" className="flex flex-wrap gap-1">
+          <nav aria-label={m.main} className="flex flex-wrap gap-1">
             {PLACES.map(({ to, name }) => (
               <Link key={to} to={to} className={LINK} activeProps={ACTIVE}>
-                {name}
+                {name()}
               </Link>
             ))}
             {current.user.role === "ADMIN" && (
               <Link to="/admin" search={{ view: undefined }} className={LINK} activeProps={ACTIVE}>
-                Status
+                {m.status}
               </Link>
             )}
           </nav>
@@ -80,11 +81,11 @@ function Account({ user }: { user: AccountFragment }) {
   return (
     <div className="ml-auto flex flex-wrap items-center gap-x-3 gap-y-1">
       <WorkspaceSwitcher userId={user.id} />
-      <Link to="/account" className={classes(LINK, "text-sm")} activeProps={ACTIVE} title={user.email}>
+      <Link to="/account" className={classes(LINK, "text-sm")} activeProps={ACTIVE} title={user.email} translate="no">
         {user.name}
       </Link>
       <Button small onClick={out} busy={leaving}>
-        Sign out
+        {m.signOut}
       </Button>
     </div>
   );

@@ -1,5 +1,6 @@
-import { useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { ago, dateTime, percent } from "@/lib/format";
+import { m } from "./messages";
 import { Button, classes } from "./ui";
 
 const TONES = {
@@ -35,7 +36,7 @@ export function Progress({ value, label, paused }: { value: number | null; label
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={value === null ? undefined : Math.floor(width)}
-      aria-valuetext={value === null ? "under way" : percent(value)}
+      aria-valuetext={value === null ? m.underWay : percent(value)}
       className="h-2 overflow-hidden rounded-full bg-raised"
     >
       <div
@@ -65,7 +66,7 @@ export function Ago({ time }: { time: string }) {
 }
 
 /** Copies a text; says so for a moment. */
-export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
+export function CopyButton({ text, label = m.copy }: { text: string; label?: string }) {
   const [copied, setCopied] = useState<boolean | null>(null);
   useEffect(() => {
     if (copied === null) return;
@@ -82,15 +83,20 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
   };
   return (
     <Button small onClick={copy}>
-      <span aria-live="polite">{copied === null ? label : copied ? "Copied" : "Select and copy by hand"}</span>
+      <span aria-live="polite">{copied === null ? label : copied ? m.copied : m.selectAndCopyByHand}</span>
     </Button>
   );
+}
+
+/** What people or machines wrote: names, addresses, ids. No translator touches it. */
+export function Data({ children }: { children: ReactNode }) {
+  return <span translate="no">{children}</span>;
 }
 
 export function Code({ children }: { children: string }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <pre className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm" tabIndex={0}>
+    <pre translate="no" className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm" tabIndex={0}>
       {children}
     </pre>
   );

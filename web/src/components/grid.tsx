@@ -70,6 +70,7 @@ export function Grid({ columns, rows, types, caption, long }: Props) {
       tabIndex={0}
     >
       <table
+        translate="no"
         className="relative block text-sm"
         style={{ width, height: down.getTotalSize() + ROW }}
         aria-rowcount={many + 1}
@@ -124,5 +125,11 @@ export function Grid({ columns, rows, types, caption, long }: Props) {
 }
 
 function text(value: unknown) {
-  return value == null ? <span className="text-muted italic">null</span> : cell(value);
+  return value == null ? (
+    <span translate="no" className="text-muted italic">
+      null
+    </span>
+  ) : (
+    cell(value)
+  );
 }

@@ -1,17 +1,28 @@
 import type { ReactNode } from "react";
 import { useEffect } from "react";
 import { messageOf } from "@/lib/refusal";
+import { m } from "./messages";
 import { Button, classes, Spinner } from "./ui";
 
+interface HeaderProps {
+  title: string;
+  /** Whether the title is what somebody called it, which is in no language. */
+  data?: boolean;
+  note?: ReactNode;
+  children?: ReactNode;
+}
+
 /** Title of a page, of the browser's tab, and what one can do here. */
-export function PageHeader({ title, note, children }: { title: string; note?: ReactNode; children?: ReactNode }) {
+export function PageHeader({ title, data, note, children }: HeaderProps) {
   useEffect(() => {
     document.title = `${title} · Karyaksham`;
   }, [title]);
   return (
     <header className="mb-5 flex flex-wrap items-start justify-between gap-3">
       <div className="min-w-0">
-        <h1 className="text-2xl font-semibold tracking-tight break-words">{title}</h1>
+        <h1 translate={data ? "no" : undefined} className="text-2xl font-semibold tracking-tight break-words">
+          {title}
+        </h1>
         {note && <div className="mt-1 text-muted">{note}</div>}
       </div>
       {children && <div className="flex flex-wrap items-center gap-2">{children}</div>}
@@ -53,7 +64,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-export function Loading({ what = "Loading" }: { what?: string }) {
+export function Loading({ what = m.loading }: { what?: string }) {
   return (
     <div role="status" className="flex items-center justify-center gap-3 py-16 text-muted">
       <Spinner /> {what}…
@@ -94,11 +105,11 @@ export function Note({
 /** An error that kept a page from loading, with a way to try again. */
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
-    <Note tone="bad" title="This could not be loaded." hint={messageOf(error)}>
+    <Note tone="bad" title={m.couldNotBeLoaded} hint={messageOf(error)}>
       {retry && (
         <div className="mt-2">
           <Button small onClick={retry}>
-            Try again
+            {m.tryAgain}
           </Button>
         </div>
       )}

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Failed, Loading } from "./layout";
+import { m } from "./messages";
 import { Button } from "./ui";
 
 interface Props {
@@ -29,7 +30,7 @@ export function Listing({ list, what, empty, children }: Props) {
       {list.hasMore && (
         <div className="mt-4 text-center">
           <Button onClick={list.more} busy={list.loading}>
-            Show more
+            {m.showMore}
           </Button>
         </div>
       )}

@@ -1,5 +1,6 @@
 import { useAction } from "@/lib/use-action";
 import { Confirm } from "./confirm";
+import { m } from "./messages";
 import { Button } from "./ui";
 
 interface Props {
@@ -17,9 +18,9 @@ export function SwitchOrDelete({ enabled, start, question, toggle, remove }: Pro
   const action = useAction();
   return (
     <>
-      <Confirm label="Delete" question={question} act={remove} />
+      <Confirm label={m.delete} question={question} act={remove} />
       <Button variant={enabled ? "secondary" : "primary"} onClick={() => action.run(toggle)} busy={action.busy}>
-        {enabled ? "Pause" : start}
+        {enabled ? m.pause : start}
       </Button>
       {action.refusal && (
         <p role="alert" className="w-full text-sm text-bad">

@@ -39,10 +39,20 @@ export function Row({ children }: { children: ReactNode }) {
   return <tr className="border-t border-line align-top hover:bg-raised">{children}</tr>;
 }
 
-/** A cell. `right` is for figures, `plain` for text that may break. */
-export function Cell({ children, right, plain }: { children?: ReactNode; right?: boolean; plain?: boolean }) {
+interface CellProps {
+  children?: ReactNode;
+  /** For figures. */
+  right?: boolean;
+  /** For text that may break. */
+  plain?: boolean;
+  /** For what people or machines wrote, which is in no language. */
+  data?: boolean;
+}
+
+export function Cell({ children, right, plain, data }: CellProps) {
   return (
     <td
+      translate={data ? "no" : undefined}
       className={classes(
         "px-4 py-2.5",
         right && "text-right tabular-nums",

@@ -7,6 +7,7 @@ import type {
   TextareaHTMLAttributes,
 } from "react";
 import { useId } from "react";
+import { Words } from "./words";
 
 /** Class names without the empty ones. */
 export function classes(...names: (string | false | null | undefined)[]): string {
@@ -79,7 +80,7 @@ function Frame({ label, hint, error, id, children }: FieldFrame & { id: string; 
       {children}
       {error ? (
         <p id={`${id}-note`} className="text-sm text-bad" role="alert">
-          {error}
+          <Words text={error} />
         </p>
       ) : (
         hint && (

@@ -1,5 +1,11 @@
-/** A message in which `names between backticks` stand out as code. */
+import { locale } from "@/lib/i18n";
+
+/** A message of the server, which speaks English; `names between backticks` stand out as code. */
 export function Words({ text }: { text: string }) {
+  return locale.get().language ? <span lang="en">{marked(text)}</span> : marked(text);
+}
+
+function marked(text: string) {
   const parts = text.split("`");
   // an odd backtick is no pair: leave the text alone
   if (parts.length % 2 === 0) return text;

@@ -1,5 +1,8 @@
-import { describe, expect, it } from "vitest";
-import { ago, bytes, cell, count, duration, percent, plural, remaining, secondsBetween } from "./format";
+import { afterEach, describe, expect, it } from "vitest";
+import { ago, bytes, cell, count, duration, percent, remaining, secondsBetween } from "./format";
+import { speak } from "./i18n";
+
+afterEach(() => speak("en", null));
 
 describe("bytes", () => {
   it("uses decimal units with at most one digit", () => {
@@ -21,9 +24,8 @@ describe("bytes", () => {
   });
 });
 
-describe("count and plural", () => {
+describe("count", () => {
   it("separates thousands", () => expect(count(5_070_000)).toBe("5,070,000"));
-  it("knows one from many", () => expect([plural(1, "row"), plural(0, "row")]).toEqual(["1 row", "0 rows"]));
 });
 
 describe("duration", () => {
@@ -73,4 +75,13 @@ describe("times", () => {
 describe("cell", () => {
   it("writes nested values as JSON", () =>
     expect([cell(1.5), cell([1]), cell(false)]).toEqual(["1.5", "[1]", "false"]));
+});
+
+describe("another language", () => {
+  it("has its own signs in numbers, times and spans", () => {
+    speak("de", { find: (_, key) => (key === "justNow" ? "gerade eben" : undefined) });
+    const now = Date.parse("2026-11-24T12:00:00Z");
+    expect([bytes(1536), count(5_070_000), duration(0.44)]).toEqual(["1,5 kB", "5.070.000", "0,4 s"]);
+    expect([ago("2026-11-23T11:00:00Z", now), ago("2026-11-24T11:59:59Z", now)]).toEqual(["gestern", "gerade eben"]);
+  });
 });

@@ -1,7 +1,9 @@
-/** Numbers, sizes, times as people read them. All functions are pure; absent values become an en dash. */
+/** Numbers, sizes, times as people read them, in the language of now. Absent values become an en dash. */
+import { formatNumber, formatRelative, formatTime, locale } from "./i18n";
+import { m } from "./messages";
 
 const NONE = "–";
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+const UNITS = ["bytes", "kilobytes", "megabytes", "gigabytes", "terabytes", "petabytes"] as const;
 
 /** Bytes in decimal units: `1.5 GB`. */
 export function bytes(value: number | null | undefined): string {
@@ -13,47 +15,50 @@ export function bytes(value: number | null | undefined): string {
     unit += 1;
   }
   const digits = unit === 0 || amount >= 99.95 ? 0 : 1;
-  return `${value < 0 ? "-" : ""}${amount.toFixed(digits)} ${UNITS[unit]}`;
+  return m[UNITS[unit] ?? "petabytes"]({ amount: fixed(value < 0 ? -amount : amount, digits) });
 }
 
 /** Whole numbers with separators: `5,070,000`. */
 export function count(value: number | null | undefined): string {
-  return value == null || !Number.isFinite(value) ? NONE : Math.round(value).toLocaleString("en-US");
+  return value == null || !Number.isFinite(value) ? NONE : formatNumber(Math.round(value));
 }
 
-/** `1 row`, `5,070 rows`. */
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
+/** With so many digits behind the point: `2.50`. */
+export function fixed(value: number, digits: number): string {
+  return formatNumber(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** A span of time in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds == null || !Number.isFinite(seconds) || seconds < 0) return NONE;
-  if (seconds < 0.05) return "< 0.1 s";
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 0.05) return m.lessThan({ amount: m.seconds({ amount: fixed(0.1, 1) }) });
+  if (seconds < 9.95) return m.seconds({ amount: fixed(seconds, 1) });
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
+  if (whole < 60) return m.seconds({ amount: whole });
   const [minutes, hours, days] = [Math.floor(whole / 60), Math.floor(whole / 3600), Math.floor(whole / 86400)];
-  if (minutes < 60) return join(minutes, "min", whole % 60, "s");
-  if (hours < 24) return join(hours, "h", minutes % 60, "min");
-  return join(days, "d", hours % 24, "h");
+  if (minutes < 60) return join("minutes", minutes, "seconds", whole % 60);
+  if (hours < 24) return join("hours", hours, "minutes", minutes % 60);
+  return join("days", days, "hours", hours % 24);
 }
 
 /** Time left, which nobody knows to a tenth: whole seconds. */
 export function remaining(seconds: number): string {
   const whole = Math.max(Math.ceil(seconds), 1);
-  return whole < 10 ? `${whole} s` : duration(whole);
+  return whole < 10 ? m.seconds({ amount: whole }) : duration(whole);
 }
 
-function join(first: number, unit: string, second: number, smaller: string): string {
-  return second === 0 ? `${first} ${unit}` : `${first} ${unit} ${second} ${smaller}`;
+type Unit = "seconds" | "minutes" | "hours" | "days";
+
+function join(unit: Unit, amount: number, smaller: Unit, rest: number): string {
+  const larger = m[unit]({ amount });
+  return rest === 0 ? larger : m.timeInTwoUnits({ larger, smaller: m[smaller]({ amount: rest }) });
 }
 
 /** A share between 0 and 1: `42 %`; never 100 % before the end. */
 export function percent(fraction: number | null | undefined): string {
   if (fraction == null || !Number.isFinite(fraction)) return NONE;
   const clamped = Math.min(Math.max(fraction, 0), 1);
-  return `${clamped === 1 ? 100 : Math.min(Math.floor(clamped * 100), 99)} %`;
+  return m.percent({ amount: clamped === 1 ? 100 : Math.min(Math.floor(clamped * 100), 99) });
 }
 
 const AGO: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -61,20 +66,24 @@ const AGO: [Intl.RelativeTimeFormatUnit, number][] = [
   ["hour", 3600],
   ["minute", 60],
 ];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 /** How long ago an ISO time was: `just now`, `5 minutes ago`, `yesterday`. Clock skew never shows the future. */
 export function ago(iso: string, now: number = Date.now()): string {
   const seconds = Math.max((now - Date.parse(iso)) / 1000, 0);
   for (const [unit, size] of AGO) {
-    if (seconds >= size) return relative.format(-Math.floor(seconds / size), unit);
+    if (seconds >= size) return formatRelative(-Math.floor(seconds / size), unit);
   }
-  return "just now";
+  return m.justNow;
 }
 
 /** An ISO time in the reader's zone, for titles and details. */
 export function dateTime(iso: string): string {
-  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(iso).toLocaleString(locale.get().region, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+/** The clock of an ISO time in the reader's zone, to the second: `18:05:00`. */
+export function clock(iso: string): string {
+  return formatTime(new Date(iso), { timeStyle: "medium" });
 }
 
 /** Seconds between two ISO times; to now when the second is absent. */

@@ -1,6 +1,7 @@
 /** Pages that are loaded when they are first opened, and wait where the service cannot be reached. */
 import { lazyRouteComponent } from "@tanstack/react-router";
 import { outdated } from "./documents";
+import { m } from "./messages";
 import { answers, suspect, untilThere } from "./reach";
 
 /** A page's script is gone from a service that answers: a newer version of it is there. */
@@ -16,7 +17,7 @@ async function load<M>(importer: () => Promise<M>): Promise<M> {
     } catch (error) {
       if (await answers()) {
         outdated.set(true);
-        throw new PageGone("This page belongs to an older version. Load the application again.", { cause: error });
+        throw new PageGone(m.olderVersion, { cause: error });
       }
       suspect();
       await new Promise((resolve) => setTimeout(resolve, 500));

@@ -1,4 +1,5 @@
 import type { CombinedError } from "@urql/core";
+import { m } from "./messages";
 
 /** Why the API did not do it: a domain error, a top-level error, or no answer at all. */
 export class Refusal extends Error {
@@ -27,7 +28,7 @@ export function fromCombined(error: CombinedError): Refusal {
     const code = first.extensions?.code;
     return new Refusal(typeof code === "string" ? code : "INTERNAL", first.message);
   }
-  return new Refusal("UNREACHABLE", "The service does not answer. Check the connection and try again.");
+  return new Refusal("UNREACHABLE", m.noAnswer);
 }
 
 interface Answer {
@@ -44,11 +45,7 @@ export function unwrap<D extends object>(result: {
   if (result.error) throw fromCombined(result.error);
   const answer = Object.values(result.data ?? {})[0] as (Answer & Partial<Refusal>) | undefined;
   if (answer?.__typename.endsWith("Success")) return answer as Success<D>;
-  throw new Refusal(
-    answer?.code ?? "INTERNAL",
-    answer?.message ?? "The answer cannot be understood.",
-    answer?.path ?? [],
-  );
+  throw new Refusal(answer?.code ?? "INTERNAL", answer?.message ?? m.strangeAnswer, answer?.path ?? []);
 }
 
 /** The text for people of anything thrown. */

@@ -1,19 +1,21 @@
 /** What people come for most, as the pages offer it; the pipeline of each is `features/pipelines/templates.ts`. */
+import { m } from "./messages";
+
 export const TEMPLATES = [
   {
     id: "lines",
-    title: "Keep matching lines",
-    text: "From a log of any size, only the lines that contain ERROR, or another word.",
+    title: () => m.keepMatchingLines,
+    text: () => m.keepMatchingLinesText,
   },
   {
     id: "convert",
-    title: "Convert to Parquet",
-    text: "All rows and columns, typed and compressed, ready for Polars, pandas or DuckDB.",
+    title: () => m.convertToParquet,
+    text: () => m.convertToParquetText,
   },
   {
     id: "summary",
-    title: "Summarise by group",
-    text: "Count rows and add up a number for each value of a column.",
+    title: () => m.summariseByGroup,
+    text: () => m.summariseByGroupText,
   },
 ] as const;
 

@@ -1,7 +1,9 @@
 import { useState } from "react";
 import { Button } from "@/components/ui";
+import { Words } from "@/components/words";
 import { messageOf } from "@/lib/refusal";
 import { freshToken } from "@/lib/session";
+import { m } from "./messages";
 
 /** Downloads the entries that are shown, all of them; by a request of its own, since a link can carry no token. */
 export function AuditExport({ action }: { action: string }) {
@@ -29,14 +31,14 @@ export function AuditExport({ action }: { action: string }) {
   return (
     <div className="flex flex-wrap items-center gap-3">
       <Button onClick={() => save("csv")} busy={busy === "csv"}>
-        Download as CSV
+        {m.downloadAs({ format: "CSV" })}
       </Button>
       <Button onClick={() => save("ndjson")} busy={busy === "ndjson"}>
-        Download as NDJSON
+        {m.downloadAs({ format: "NDJSON" })}
       </Button>
       {error && (
         <p role="alert" className="text-sm text-bad">
-          {error}
+          <Words text={error} />
         </p>
       )}
     </div>

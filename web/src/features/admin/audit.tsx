@@ -7,40 +7,44 @@ import { Cell, Row, Table } from "@/components/table";
 import { AuditLogDocument } from "@/gql/graphql";
 import { usePages } from "@/lib/paging";
 import { AuditExport } from "./audit-export";
+import { m } from "./messages";
 
-const GROUPS = [
-  { value: "", text: "All" },
-  { value: "user.", text: "Accounts" },
-  { value: "job.", text: "Jobs" },
-  { value: "dataset.", text: "Data sets" },
-  { value: "pipeline.", text: "Pipelines" },
-  { value: "worker.", text: "Workers" },
-  { value: "workspace.", text: "Workspaces" },
-] as const;
+const groups = () =>
+  [
+    { value: "", text: m.all },
+    { value: "user.", text: m.accounts },
+    { value: "job.", text: m.jobs },
+    { value: "dataset.", text: m.dataSets },
+    { value: "pipeline.", text: m.pipelines },
+    { value: "worker.", text: m.workers },
+    { value: "workspace.", text: m.workspaces },
+  ] satisfies { value: string; text: string }[];
 
 /** Who did what; entries are never changed. */
 export function Audit() {
-  const [group, setGroup] = useState<(typeof GROUPS)[number]["value"]>("");
+  const [group, setGroup] = useState("");
   const list = usePages(AuditLogDocument, { first: 50, action: group || null }, (data) => data.auditLog);
   return (
     <div className="grid grid-cols-1 gap-4">
-      <Choice legend="Show entries about" options={GROUPS} value={group} choose={setGroup} />
+      <Choice legend={m.showEntriesAbout} options={groups()} value={group} choose={setGroup} />
       <AuditExport action={group} />
-      <Listing list={list} what="Loading the audit log" empty={<Empty title="No such entries" />}>
+      <Listing list={list} what={m.loadingTheAuditLog} empty={<Empty title={m.noSuchEntries} />}>
         <Panel className="!p-0">
-          <Table caption="Audit log" head={["When", "Who", "What", "On", "From", "More"]}>
+          <Table caption={m.auditLog} head={[m.when, m.who, m.what, m.onObject, m.from, m.more]}>
             {list.items?.map((entry) => (
               <Row key={entry.id}>
                 <Cell>
                   <Ago time={entry.at} />
                 </Cell>
-                <Cell plain>{entry.actorEmail ?? "–"}</Cell>
-                <Cell>
+                <Cell plain data>
+                  {entry.actorEmail ?? "–"}
+                </Cell>
+                <Cell data>
                   <span className="font-mono text-sm">{entry.action}</span>
                 </Cell>
-                <Cell>{entry.objectType ?? "–"}</Cell>
-                <Cell>{entry.address ?? "–"}</Cell>
-                <Cell plain>
+                <Cell data>{entry.objectType ?? "–"}</Cell>
+                <Cell data>{entry.address ?? "–"}</Cell>
+                <Cell plain data>
                   <span className="block min-w-64 font-mono text-sm break-all">
                     {entry.data ? JSON.stringify(entry.data) : ""}
                   </span>

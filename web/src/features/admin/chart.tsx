@@ -1,8 +1,10 @@
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
+import { formatTime } from "@/lib/i18n";
 import { useStore } from "@/lib/store";
 import { theme } from "@/lib/theme";
+import { m } from "./messages";
 
 export interface Line {
   label: string;
@@ -47,7 +49,7 @@ function clock(ticks: readonly number[], apart: number): string[] {
     apart >= 43_200
       ? { day: "numeric", month: "short" }
       : { hour: "2-digit", minute: "2-digit", ...(apart < 60 && { second: "2-digit" }) };
-  return ticks.map((tick) => new Date(tick * 1000).toLocaleString("en-GB", options));
+  return ticks.map((tick) => formatTime(new Date(tick * 1000), options));
 }
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--color-${name}`).trim();
@@ -109,7 +111,7 @@ export function Chart(props: Props) {
           ))}
         </span>
       </figcaption>
-      <div ref={box} role="img" aria-label={`${title} over time. Newest: ${newest}`} className="min-h-[150px]" />
+      <div ref={box} role="img" aria-label={m.overTimeNewest({ title, newest })} className="min-h-[150px]" />
     </figure>
   );
 }

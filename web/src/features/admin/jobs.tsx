@@ -18,13 +18,15 @@ import {
 import { act } from "@/lib/client";
 import { duration, secondsBetween } from "@/lib/format";
 import { usePages } from "@/lib/paging";
+import { m } from "./messages";
 
-const FILTERS = [
-  { value: "UNDER_WAY", text: "Under way" },
-  { value: "FAILED", text: "Failed" },
-  { value: "ALL", text: "All" },
-] as const;
-const STATUSES: Record<(typeof FILTERS)[number]["value"], JobStatus[] | null> = {
+type Filter = "UNDER_WAY" | "FAILED" | "ALL";
+const filters = (): { value: Filter; text: string }[] => [
+  { value: "UNDER_WAY", text: m.underWay },
+  { value: "FAILED", text: m.failed },
+  { value: "ALL", text: m.all },
+];
+const STATUSES: Record<Filter, JobStatus[] | null> = {
   UNDER_WAY: ["PENDING", "RUNNING"],
   FAILED: ["FAILED"],
   ALL: null,
@@ -34,7 +36,7 @@ const POLL = 3000;
 
 /** Jobs of all workspaces, without what they read and made. */
 export function AllJobs({ names }: { names: ReadonlyMap<string, string> }) {
-  const [filter, setFilter] = useState<(typeof FILTERS)[number]["value"]>("UNDER_WAY");
+  const [filter, setFilter] = useState<Filter>("UNDER_WAY");
   const status = STATUSES[filter];
   const list = usePages(AdminJobsDocument, { first: 50, status }, (data) => data.adminJobs);
   const latest = useRef(list.reload);
@@ -45,12 +47,12 @@ export function AllJobs({ names }: { names: ReadonlyMap<string, string> }) {
   }, []);
   return (
     <div className="grid grid-cols-1 gap-4">
-      <Choice legend="Show jobs" options={FILTERS} value={filter} choose={setFilter} />
-      <Listing key={filter} list={list} what="Loading jobs" empty={<Empty title="No such jobs" />}>
+      <Choice legend={m.showJobs} options={filters()} value={filter} choose={setFilter} />
+      <Listing key={filter} list={list} what={m.loadingJobs} empty={<Empty title={m.noSuchJobs} />}>
         <Panel className="!p-0">
           <Table
-            caption="Jobs of all workspaces"
-            head={["Job", "Workspace", "Status", "Attempt", "Worker", "Took", "Made", "Actions"]}
+            caption={m.jobsOfAllWorkspaces}
+            head={[m.job, m.workspace, m.status, m.attempt, m.worker, m.took, m.made, m.actions]}
           >
             {list.items?.map((job) => (
               <JobRow key={job.id} job={job} workspace={names.get(job.workspaceId)} changed={list.reload} />
@@ -83,24 +85,28 @@ function JobRow({ job, workspace, changed }: RowProps) {
   return (
     <Row>
       <Cell plain>
-        <span className="font-medium">{job.name}</span>
+        <span translate="no" className="font-medium">
+          {job.name}
+        </span>
         {job.error && (
-          <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+          <span lang="en" className="line-clamp-2 text-sm text-muted" title={job.error.message}>
             <Words text={job.error.message} />
           </span>
         )}
       </Cell>
-      <Cell plain>{workspace ?? "–"}</Cell>
+      <Cell plain data>
+        {workspace ?? "–"}
+      </Cell>
       <Cell>
         <JobBadge status={job.status} cancelling={job.cancelRequested} />
       </Cell>
       <Cell>
-        <span className="tabular-nums">
-          {job.attempt} of {job.maxAttempts}
-        </span>
+        <span className="tabular-nums">{m.of({ some: job.attempt, all: job.maxAttempts })}</span>
       </Cell>
       <Cell>
-        <span className="font-mono text-sm">{job.worker ?? "–"}</span>
+        <span translate="no" className="font-mono text-sm">
+          {job.worker ?? "–"}
+        </span>
       </Cell>
       <Cell>{job.startedAt ? duration(secondsBetween(job.startedAt, job.finishedAt)) : "–"}</Cell>
       <Cell>
@@ -108,8 +114,8 @@ function JobRow({ job, workspace, changed }: RowProps) {
       </Cell>
       <Cell>
         <span className="flex gap-2">
-          {underWay && <Confirm label="Cancel" question="Really cancel?" act={cancel} />}
-          <Confirm label="Requeue" question="Run it anew?" act={requeue} />
+          {underWay && <Confirm label={m.cancel} question={m.reallyCancel} act={cancel} />}
+          <Confirm label={m.requeue} question={m.runItAnew} act={requeue} />
         </span>
       </Cell>
     </Row>

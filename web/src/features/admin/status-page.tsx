@@ -4,39 +4,39 @@ import { useQuery } from "urql";
 import { Choice } from "@/components/choice";
 import { Failed, Loading, Note, PageHeader } from "@/components/layout";
 import { type HealthFragment, SystemStatusChangedDocument, SystemStatusDocument } from "@/gql/graphql";
+import { clock } from "@/lib/format";
 import { useSubscription } from "@/lib/live";
 import { fromCombined } from "@/lib/refusal";
 import { session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { Audit } from "./audit";
 import { AllJobs } from "./jobs";
+import { m } from "./messages";
 import { Overview } from "./overview";
 import { addPoint, type Point, pointOf } from "./series";
 import { Storage } from "./storage";
 import { Users } from "./users";
 import { Workers } from "./workers";
 
-const VIEWS = [
-  { value: "overview", text: "Overview" },
-  { value: "workers", text: "Workers" },
-  { value: "jobs", text: "Jobs" },
-  { value: "storage", text: "Storage" },
-  { value: "users", text: "Accounts" },
-  { value: "audit", text: "Audit log" },
-] as const;
-type View = (typeof VIEWS)[number]["value"];
+const VIEWS = ["overview", "workers", "jobs", "storage", "users", "audit"] as const;
+type View = (typeof VIEWS)[number];
+
+const views = (): { value: View; text: string }[] => [
+  { value: "overview", text: m.overview },
+  { value: "workers", text: m.workers },
+  { value: "jobs", text: m.jobs },
+  { value: "storage", text: m.storage },
+  { value: "users", text: m.accounts },
+  { value: "audit", text: m.auditLog },
+];
 
 export function StatusPage() {
   const current = useStore(session);
   if (current.status !== "signedIn" || current.user.role !== "ADMIN") {
     return (
       <>
-        <PageHeader title="Status" />
-        <Note
-          tone="warn"
-          title="This page is for administrators."
-          hint="Sign in with an administrator's account, or ask one of them."
-        />
+        <PageHeader title={m.status} />
+        <Note tone="warn" title={m.forAdministrators} hint={m.askAnAdministrator} />
       </>
     );
   }
@@ -45,7 +45,7 @@ export function StatusPage() {
 
 function Status({ me }: { me: string }) {
   const { view: wanted } = useSearch({ strict: false }) as { view?: string };
-  const view = VIEWS.find(({ value }) => value === wanted)?.value ?? "overview";
+  const view = VIEWS.find((value) => value === wanted) ?? "overview";
   const navigate = useNavigate();
   const [{ data, error }, again] = useQuery({ query: SystemStatusDocument, variables: {} });
   const [live, setLive] = useState<HealthFragment | null>(null);
@@ -59,16 +59,16 @@ function Status({ me }: { me: string }) {
     return error ? (
       <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
     ) : (
-      <Loading what="Loading the status" />
+      <Loading what={m.loadingTheStatus} />
     );
   }
   return (
     <>
-      <PageHeader title="Status" note={`Live. As of ${new Date(health.at).toLocaleTimeString("en-GB")}.`} />
+      <PageHeader title={m.status} note={m.liveAsOf({ time: clock(health.at) })} />
       <div className="grid grid-cols-1 gap-4">
         <Choice
-          legend="Show"
-          options={VIEWS}
+          legend={m.show}
+          options={views()}
           value={view}
           choose={(value: View) => void navigate({ to: "/admin", search: { view: value } })}
         />

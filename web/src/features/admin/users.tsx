@@ -14,6 +14,7 @@ import {
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { usePages } from "@/lib/paging";
+import { m } from "./messages";
 
 /** All accounts: who they are, and whether they may log in. */
 export function Users({ me }: { me: string }) {
@@ -28,16 +29,16 @@ export function Users({ me }: { me: string }) {
     <div className="grid grid-cols-1 gap-4">
       <form onSubmit={submit} className="grid max-w-xl items-end gap-3 sm:grid-cols-[1fr_auto]">
         <TextField
-          label="Part of a name or an e-mail address"
+          label={m.partOfNameOrEMail}
           type="search"
           value={text}
           onChange={(event) => setText(event.target.value)}
         />
-        <Button type="submit">Search</Button>
+        <Button type="submit">{m.search}</Button>
       </form>
-      <Listing list={list} what="Loading accounts" empty={<Empty title="No such account" />}>
+      <Listing list={list} what={m.loadingAccounts} empty={<Empty title={m.noSuchAccount} />}>
         <Panel className="!p-0">
-          <Table caption="Accounts" head={["Name", "E-mail", "Role", "State", "Since", "Actions"]}>
+          <Table caption={m.accounts} head={[m.name, m.eMail, m.role, m.state, m.since, m.actions]}>
             {list.items?.map((user) => (
               <UserRow key={user.id} user={user} own={user.id === me} changed={list.reload} />
             ))}
@@ -61,24 +62,28 @@ function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: bool
   };
   return (
     <Row>
-      <Cell plain>{user.name}</Cell>
-      <Cell plain>{user.email}</Cell>
-      <Cell>{user.role === "ADMIN" ? "administrator" : "user"}</Cell>
-      <Cell>{disabled ? <Badge tone="bad">Disabled</Badge> : <Badge tone="good">Active</Badge>}</Cell>
+      <Cell plain data>
+        {user.name}
+      </Cell>
+      <Cell plain data>
+        {user.email}
+      </Cell>
+      <Cell>{user.role === "ADMIN" ? m.administrator : m.user}</Cell>
+      <Cell>{disabled ? <Badge tone="bad">{m.disabled}</Badge> : <Badge tone="good">{m.active}</Badge>}</Cell>
       <Cell>
         <Ago time={user.createdAt} />
       </Cell>
       <Cell>
         {own ? (
-          <span className="text-muted">you</span>
+          <span className="text-muted">{m.you}</span>
         ) : (
           <div className="flex flex-wrap gap-2">
             <Confirm
-              label={disabled ? "Enable" : "Disable"}
-              question={disabled ? "Let them in again?" : "Shut them out?"}
+              label={disabled ? m.enable : m.disable}
+              question={disabled ? m.letThemInAgain : m.shutThemOut}
               act={set}
             />
-            {user.secondFactor && <Confirm label="Reset second factor" question="Let the password do?" act={reset} />}
+            {user.secondFactor && <Confirm label={m.resetSecondFactor} question={m.letThePasswordDo} act={reset} />}
           </div>
         )}
       </Cell>

@@ -13,35 +13,28 @@ import {
   type WorkerPhase,
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
-import { bytes } from "@/lib/format";
+import { bytes, fixed } from "@/lib/format";
 import { useAction } from "@/lib/use-action";
+import { m } from "./messages";
 
-const PHASES: Record<WorkerPhase, { tone: Tone; text: string }> = {
-  READY: { tone: "good", text: "Alive" },
-  DRAINING: { tone: "warn", text: "Draining" },
-  SILENT: { tone: "bad", text: "Silent" },
+const PHASES: Record<WorkerPhase, { tone: Tone; text: () => string }> = {
+  READY: { tone: "good", text: () => m.alive },
+  DRAINING: { tone: "warn", text: () => m.draining },
+  SILENT: { tone: "bad", text: () => m.silent },
 };
 
 /** Worker processes by their last sign of life, and what one can tell them to do. */
 export function Workers({ workers }: { workers: HealthFragment["workers"] }) {
   return (
-    <Panel title="Workers">
+    <Panel title={m.workers}>
       <div>
-        {workers === null && (
-          <Note
-            tone="bad"
-            title="Redis does not answer."
-            hint="Workers cannot be seen, and new jobs wait until it is back."
-          />
-        )}
-        {workers?.length === 0 && (
-          <Note tone="bad" title="No worker is there." hint="Jobs wait until one starts: karyaksham worker." />
-        )}
+        {workers === null && <Note tone="bad" title={m.redisDoesNotAnswer} hint={m.workersCannotBeSeen} />}
+        {workers?.length === 0 && <Note tone="bad" title={m.noWorkerIsThere} hint={m.startAWorker} />}
       </div>
       {workers && workers.length > 0 && (
         <Table
-          caption="Workers"
-          head={["Worker", "State", "Sign of life", "Running", "Load", "Memory free", "Disk free", "Orders"]}
+          caption={m.workers}
+          head={[m.worker, m.state, m.signOfLife, m.running, m.load, m.memoryFree, m.diskFree, m.orders]}
         >
           {workers.map((worker) => (
             <WorkerRow key={worker.id} worker={worker} />
@@ -52,30 +45,32 @@ export function Workers({ workers }: { workers: HealthFragment["workers"] }) {
   );
 }
 
+function process({ host, pid, version }: WorkerFragment): string {
+  const known = { host, pid: String(pid) };
+  return version ? m.hostProcessVersion({ ...known, version }) : m.hostProcess(known);
+}
+
 function WorkerRow({ worker }: { worker: WorkerFragment }) {
   const { tone, text } = PHASES[worker.state];
   const { machine } = worker;
   return (
     <Row>
       <Cell plain>
-        <span className="font-mono text-sm break-all">{worker.id}</span>
-        <span className="block text-sm text-muted">
-          {worker.host}, process {worker.pid}
-          {worker.version && `, version ${worker.version}`}
+        <span translate="no" className="font-mono text-sm break-all">
+          {worker.id}
         </span>
+        <span className="block text-sm text-muted">{process(worker)}</span>
       </Cell>
       <Cell>
-        <Badge tone={tone}>{text}</Badge>
+        <Badge tone={tone}>{text()}</Badge>
       </Cell>
       <Cell>
         <Ago time={worker.seenAt} />
       </Cell>
       <Cell>
-        <span className="tabular-nums">
-          {worker.running} of {worker.slots}
-        </span>
+        <span className="tabular-nums">{m.of({ some: worker.running, all: worker.slots })}</span>
       </Cell>
-      <Cell>{machine?.load == null ? "–" : `${machine.load.toFixed(2)} on ${machine.cores}`}</Cell>
+      <Cell>{machine?.load == null ? "–" : m.loadOnOf({ load: fixed(machine.load, 2), cores: machine.cores })}</Cell>
       <Cell>{bytes(machine?.memoryAvailableBytes)}</Cell>
       <Cell>{bytes(machine?.diskFreeBytes)}</Cell>
       <Cell>
@@ -91,32 +86,32 @@ function Orders({ worker }: { worker: WorkerFragment }) {
   const action = useAction();
   const { id } = worker;
   const drain = (handBack: boolean) => act(client, DrainWorkerDocument, { input: { id, handBack } });
-  if (worker.state === "SILENT") return <span className="text-muted">hears nothing</span>;
+  if (worker.state === "SILENT") return <span className="text-muted">{m.hearsNothing}</span>;
   return (
     <span className="flex flex-wrap gap-2">
       {worker.state === "DRAINING" ? (
         <Button
           small
           busy={action.busy}
-          aria-label={`Resume worker ${id}`}
+          aria-label={m.resumeWorker({ id })}
           onClick={() => action.run(() => act(client, ResumeWorkerDocument, { input: { id } }))}
         >
-          Resume
+          {m.resume}
         </Button>
       ) : (
         <Button
           small
           busy={action.busy}
-          aria-label={`Drain worker ${id}`}
+          aria-label={m.drainWorker({ id })}
           onClick={() => action.run(() => drain(false))}
         >
-          Drain
+          {m.drain}
         </Button>
       )}
       {worker.running > 0 && (
         <Confirm
-          label="Hand jobs back"
-          question="Give them to others?"
+          label={m.handJobsBack}
+          question={m.giveThemToOthers}
           act={async () => {
             await drain(true);
           }}
@@ -124,7 +119,7 @@ function Orders({ worker }: { worker: WorkerFragment }) {
       )}
       {worker.jobIds.length > 0 && (
         <Link to="/admin" search={{ view: "jobs" }} className="text-accent underline">
-          jobs
+          {m.itsJobs}
         </Link>
       )}
       {action.refusal && (

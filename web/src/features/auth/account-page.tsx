@@ -2,7 +2,7 @@ import { type FormEvent, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { Choice } from "@/components/choice";
 import { Confirm } from "@/components/confirm";
-import { Ago, Code, CopyButton } from "@/components/data";
+import { Ago, Code, CopyButton, Data } from "@/components/data";
 import { Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextField } from "@/components/ui";
 import {
@@ -14,11 +14,13 @@ import {
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { dateTime } from "@/lib/format";
+import { chooseLanguage, chosen, offers } from "@/lib/languages";
 import { fromCombined, messageOf } from "@/lib/refusal";
 import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
+import { m } from "./messages";
 import { SecondFactorPanel } from "./second-factor-panel";
 import { LinkedSignIns } from "./single-sign-on";
 
@@ -29,17 +31,17 @@ export function AccountPage() {
   const reload = () => again({ requestPolicy: "network-only" });
   const me = data?.me;
   if (!me)
-    return error ? <Failed error={fromCombined(error)} retry={reload} /> : <Loading what="Loading your account" />;
+    return error ? <Failed error={fromCombined(error)} retry={reload} /> : <Loading what={m.loadingYourAccount} />;
   return (
     <>
-      <PageHeader title="Account" />
+      <PageHeader title={m.account} />
       <div className="grid grid-cols-1 gap-4">
         <Panel>
           <Facts
             facts={[
-              ["Name", me.name],
-              ["E-mail", me.email],
-              ["Since", <Ago key="since" time={me.createdAt} />],
+              [m.name, <Data key="name">{me.name}</Data>],
+              [m.eMail, <Data key="email">{me.email}</Data>],
+              [m.since, <Ago key="since" time={me.createdAt} />],
             ]}
           />
         </Panel>
@@ -54,17 +56,33 @@ export function AccountPage() {
   );
 }
 
-const THEME_WORDS: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+const THEME_WORDS: Record<Theme, () => string> = {
+  system: () => m.asTheSystem,
+  light: () => m.light,
+  dark: () => m.dark,
+};
+
+/** Stands for the browser's language among those that one may choose. */
+const BROWSER = "";
 
 function Appearance() {
+  const languages = Object.entries(useStore(offers)).map(([value, { name }]) => ({ value, text: name }));
   return (
-    <Panel title="Appearance">
-      <Choice
-        legend="Theme"
-        options={THEMES.map((value) => ({ value, text: THEME_WORDS[value] }))}
-        value={useStore(theme)}
-        choose={chooseTheme}
-      />
+    <Panel title={m.appearance}>
+      <div className="flex flex-wrap gap-x-8 gap-y-3">
+        <Choice
+          legend={m.theme}
+          options={THEMES.map((value) => ({ value, text: THEME_WORDS[value]() }))}
+          value={useStore(theme)}
+          choose={chooseTheme}
+        />
+        <Choice
+          legend={m.language}
+          options={[{ value: BROWSER, text: m.asTheBrowser }, ...languages]}
+          value={useStore(chosen) ?? BROWSER}
+          choose={(tag) => void chooseLanguage(tag || null)}
+        />
+      </div>
     </Panel>
   );
 }
@@ -77,10 +95,10 @@ function Everywhere() {
     leave(false);
   };
   return (
-    <Panel title="Sessions">
+    <Panel title={m.sessions}>
       <div className="flex flex-wrap items-center justify-between gap-3">
-        <p className="text-muted">Sign out on every computer, this one too. API tokens stay: revoke them above.</p>
-        <Confirm label="Sign out everywhere" question="Really everywhere?" act={out} />
+        <p className="text-muted">{m.whatSigningOutEverywhereIs}</p>
+        <Confirm label={m.signOutEverywhere} question={m.reallyEverywhere} act={out} />
       </div>
     </Panel>
   );
@@ -93,17 +111,15 @@ function Tokens({ tokens, changed }: { tokens: readonly TokenFragment[]; changed
     changed();
   };
   return (
-    <Panel title="API tokens" className="relative overflow-x-auto">
+    <Panel title={m.apiTokens} className="relative overflow-x-auto">
       <div className="grid grid-cols-1 gap-4">
-        <p className="text-muted">
-          For programs: the command line, Arrow Flight, GraphQL. A token acts as you in this workspace.
-        </p>
+        <p className="text-muted">{m.whatTokensAreFor}</p>
         <NewToken changed={changed} />
         {tokens.length > 0 && (
           <table className="w-full text-left">
             <thead className="text-sm text-muted">
               <tr>
-                {["Name", "Begins with", "May", "Last used", "Ends", "Revoke"].map((name) => (
+                {[m.name, m.beginsWith, m.may, m.lastUsed, m.ends, m.revoke].map((name) => (
                   <th key={name} scope="col" className="py-1.5 pr-4 font-medium">
                     {name}
                   </th>
@@ -113,13 +129,17 @@ function Tokens({ tokens, changed }: { tokens: readonly TokenFragment[]; changed
             <tbody>
               {tokens.map((token) => (
                 <tr key={token.id} className="border-t border-line">
-                  <td className="py-1.5 pr-4 font-medium">{token.name}</td>
-                  <td className="py-1.5 pr-4 font-mono text-sm">{token.prefix}…</td>
-                  <td className="py-1.5 pr-4">{token.scopes.includes("WRITE") ? "read and write" : "read"}</td>
-                  <td className="py-1.5 pr-4">{token.lastUsedAt ? <Ago time={token.lastUsedAt} /> : "never"}</td>
-                  <td className="py-1.5 pr-4">{token.expiresAt ? dateTime(token.expiresAt) : "never"}</td>
+                  <td translate="no" className="py-1.5 pr-4 font-medium">
+                    {token.name}
+                  </td>
+                  <td translate="no" className="py-1.5 pr-4 font-mono text-sm">
+                    {token.prefix}…
+                  </td>
+                  <td className="py-1.5 pr-4">{token.scopes.includes("WRITE") ? m.readAndWrite : m.read}</td>
+                  <td className="py-1.5 pr-4">{token.lastUsedAt ? <Ago time={token.lastUsedAt} /> : m.never}</td>
+                  <td className="py-1.5 pr-4">{token.expiresAt ? dateTime(token.expiresAt) : m.never}</td>
                   <td className="py-1.5">
-                    <Confirm label="Revoke" question="Really revoke?" act={() => revoke(token.id)} />
+                    <Confirm label={m.revoke} question={m.reallyRevoke} act={() => revoke(token.id)} />
                   </td>
                 </tr>
               ))}
@@ -165,32 +185,32 @@ function NewToken({ changed }: { changed: () => void }) {
     <>
       <form onSubmit={create} className="grid items-end gap-3 sm:grid-cols-[2fr_1fr_1fr_auto]">
         <TextField
-          label="Name of the token"
+          label={m.nameOfTheToken}
           name="name"
           required
           maxLength={100}
-          placeholder="Notebook"
+          placeholder={m.notebook}
           error={error}
         />
-        <Select label="May" name="scope">
-          <option value="read">read</option>
-          <option value="write">read and write</option>
+        <Select label={m.may} name="scope">
+          <option value="read">{m.read}</option>
+          <option value="write">{m.readAndWrite}</option>
         </Select>
-        <Select label="Ends after" name="days" defaultValue="90">
-          <option value="7">7 days</option>
-          <option value="90">90 days</option>
-          <option value="365">365 days</option>
-          <option value="0">never</option>
+        <Select label={m.endsAfter} name="days" defaultValue="90">
+          <option value="7">{m.days({ count: 7 })}</option>
+          <option value="90">{m.days({ count: 90 })}</option>
+          <option value="365">{m.days({ count: 365 })}</option>
+          <option value="0">{m.never}</option>
         </Select>
         <Button type="submit" variant="primary" busy={busy}>
-          Make token
+          {m.makeToken}
         </Button>
       </form>
       {secret && (
-        <Note title="Copy the token now: it is not shown again.">
+        <Note title={m.copyTheTokenNow}>
           <Code>{secret}</Code>
           <div>
-            <CopyButton text={secret} label="Copy token" />
+            <CopyButton text={secret} label={m.copyToken} />
           </div>
         </Note>
       )}

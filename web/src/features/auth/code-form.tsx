@@ -1,9 +1,11 @@
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
 import { ConfirmLogInDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter } from "@/lib/session";
 import { useForm } from "./form";
+import { m } from "./messages";
 
 /** The second half of signing in: the code of an authenticator app. */
 export function CodeForm({ challenge, again }: { challenge: string; again: () => void }) {
@@ -12,23 +14,23 @@ export function CodeForm({ challenge, again }: { challenge: string; again: () =>
   });
   return (
     <>
-      {form.general && <Note tone="bad" title={form.general.message} />}
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       <form className="grid gap-4" onSubmit={form.submit}>
         <TextField
-          label="Code"
+          label={m.code}
           name="code"
           autoComplete="one-time-code"
           autoFocus
           required
           maxLength={40}
-          hint="Six digits that your authenticator app shows, or a recovery code."
+          hint={m.whatACodeIs}
           error={form.errorOf("code")}
         />
         <Button type="submit" variant="primary" busy={form.busy}>
-          Go on
+          {m.goOn}
         </Button>
         <Button variant="ghost" onClick={again}>
-          Begin anew
+          {m.beginAnew}
         </Button>
       </form>
     </>

@@ -2,6 +2,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, session } from "@/lib/session";
@@ -9,6 +10,7 @@ import { useStore } from "@/lib/store";
 import { CodeForm } from "./code-form";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
+import { m } from "./messages";
 import { ContinueWith, SignInProblem, useSignInMethods } from "./single-sign-on";
 
 const FIELDS = ["email", "password", "name"];
@@ -27,18 +29,18 @@ export function SignInPage() {
   });
   if (challenge)
     return (
-      <AuthFrame title="Sign in">
+      <AuthFrame title={m.signIn}>
         <CodeForm challenge={challenge} again={() => setChallenge(null)} />
       </AuthFrame>
     );
   return (
-    <AuthFrame title="Sign in">
-      {expired && !form.general && <Note tone="warn" title="Your session has ended." hint="Sign in again to go on." />}
-      {form.general ? <Note tone="bad" title={form.general.message} /> : <SignInProblem />}
+    <AuthFrame title={m.signIn}>
+      {expired && !form.general && <Note tone="warn" title={m.yourSessionHasEnded} hint={m.signInAgain} />}
+      {form.general ? <Note tone="bad" title={<Words text={form.general.message} />} /> : <SignInProblem />}
       {methods?.password && (
         <form className="grid gap-4" onSubmit={form.submit}>
           <TextField
-            label="E-mail"
+            label={m.eMail}
             name="email"
             type="email"
             autoComplete="username"
@@ -46,7 +48,7 @@ export function SignInPage() {
             error={form.errorOf("email")}
           />
           <TextField
-            label="Password"
+            label={m.password}
             name="password"
             type="password"
             autoComplete="current-password"
@@ -54,25 +56,28 @@ export function SignInPage() {
             error={form.errorOf("password")}
           />
           <Button type="submit" variant="primary" busy={form.busy}>
-            Sign in
+            {m.signIn}
           </Button>
         </form>
       )}
       {methods && <ContinueWith methods={methods} next={next} />}
       {methods?.password && (
-        <p className="text-muted">
-          <Link to="/forgot-password" className="font-medium text-accent underline">
-            Forgot your password?
-          </Link>
-        </p>
-      )}
-      {methods?.password && (
-        <p className="text-muted">
-          New here?{" "}
-          <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
-            Make an account
-          </Link>
-        </p>
+        <>
+          <p className="text-muted">
+            <Link to="/forgot-password" className="font-medium text-accent underline">
+              {m.forgotYourPassword}
+            </Link>
+          </p>
+          <p className="text-muted">
+            {m.newHere({
+              link: (
+                <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
+                  {m.makeAnAccount}
+                </Link>
+              ),
+            })}
+          </p>
+        </>
       )}
     </AuthFrame>
   );
@@ -84,12 +89,12 @@ export function SignUpPage() {
     enter(unwrap(await anonymousClient.mutation(RegisterDocument, { input: { email, password, name } }).toPromise()));
   });
   return (
-    <AuthFrame title="Make an account">
-      {form.general && <Note tone="bad" title={form.general.message} />}
+    <AuthFrame title={m.makeAnAccount}>
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       <form className="grid gap-4" onSubmit={form.submit}>
-        <TextField label="Name" name="name" autoComplete="name" required error={form.errorOf("name")} />
+        <TextField label={m.name} name="name" autoComplete="name" required error={form.errorOf("name")} />
         <TextField
-          label="E-mail"
+          label={m.eMail}
           name="email"
           type="email"
           autoComplete="username"
@@ -97,25 +102,28 @@ export function SignUpPage() {
           error={form.errorOf("email")}
         />
         <TextField
-          label="Password"
+          label={m.password}
           name="password"
           type="password"
           autoComplete="new-password"
           minLength={12}
           maxLength={256}
           required
-          hint="12 characters or more; a sentence is easiest to remember."
+          hint={m.whatAPasswordIs}
           error={form.errorOf("password")}
         />
         <Button type="submit" variant="primary" busy={form.busy}>
-          Make account
+          {m.makeAccount}
         </Button>
       </form>
       <p className="text-muted">
-        Have an account?{" "}
-        <Link to="/sign-in" search={{ next }} className="font-medium text-accent underline">
-          Sign in
-        </Link>
+        {m.haveAnAccount({
+          link: (
+            <Link to="/sign-in" search={{ next }} className="font-medium text-accent underline">
+              {m.signIn}
+            </Link>
+          ),
+        })}
       </p>
     </AuthFrame>
   );

@@ -2,11 +2,13 @@ import { Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
 import { RequestPasswordResetDocument, ResetPasswordDocument, VerifyEmailDocument } from "@/gql/graphql";
 import { messageOf, unwrap } from "@/lib/refusal";
 import { anonymousClient, freshToken, leave, session } from "@/lib/session";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
+import { m } from "./messages";
 
 /** The token of a mailed link: behind the #, so that no server's log has it. It is taken out of the address at once. */
 function useToken(): string {
@@ -15,7 +17,7 @@ function useToken(): string {
   return token;
 }
 
-function ToSignIn({ children = "Sign in" }: { children?: ReactNode }) {
+function ToSignIn({ children }: { children: ReactNode }) {
   return (
     <p className="text-muted">
       <Link to="/sign-in" className="font-medium text-accent underline">
@@ -32,32 +34,29 @@ export function ForgotPasswordPage() {
     setSent(email);
   });
   return (
-    <AuthFrame title="Forgot your password?">
-      {form.general && <Note tone="bad" title={form.general.message} />}
+    <AuthFrame title={m.forgotYourPassword}>
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       {sent ? (
         <div role="status">
-          <Note
-            title={`If ${sent} has an account, a link is on its way.`}
-            hint="It works once, within an hour. Look into the folder for unwanted mail, too."
-          />
+          <Note title={m.linkOnItsWayIf({ email: <span translate="no">{sent}</span> })} hint={m.whatTheLinkIs} />
         </div>
       ) : (
         <form className="grid gap-4" onSubmit={form.submit}>
           <TextField
-            label="E-mail"
+            label={m.eMail}
             name="email"
             type="email"
             autoComplete="username"
             required
-            hint="A link to choose a new password is mailed to it."
+            hint={m.whatIsMailed}
             error={form.errorOf("email")}
           />
           <Button type="submit" variant="primary" busy={form.busy}>
-            Send link
+            {m.sendLink}
           </Button>
         </form>
       )}
-      <ToSignIn>Back to sign-in</ToSignIn>
+      <ToSignIn>{m.backToSignIn}</ToSignIn>
     </AuthFrame>
   );
 }
@@ -72,31 +71,31 @@ export function NewPasswordPage() {
     setDone(true);
   });
   return (
-    <AuthFrame title="Choose a new password">
-      {form.general && <Note tone="bad" title={form.general.message} />}
+    <AuthFrame title={m.chooseANewPassword}>
+      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
       {done ? (
         <div role="status">
-          <Note title="The new password holds." hint="You were signed out everywhere." />
+          <Note title={m.newPasswordHolds} hint={m.signedOutEverywhere} />
         </div>
       ) : (
         <form className="grid gap-4" onSubmit={form.submit}>
           <TextField
-            label="New password"
+            label={m.newPassword}
             name="password"
             type="password"
             autoComplete="new-password"
             minLength={12}
             maxLength={256}
             required
-            hint="12 characters or more; a sentence is easiest to remember."
+            hint={m.whatAPasswordIs}
             error={form.errorOf("password")}
           />
           <Button type="submit" variant="primary" busy={form.busy}>
-            Set password
+            {m.setPassword}
           </Button>
         </form>
       )}
-      <ToSignIn />
+      <ToSignIn>{m.signIn}</ToSignIn>
     </AuthFrame>
   );
 }
@@ -117,23 +116,23 @@ export function VerifyEmailPage() {
     }
   };
   return (
-    <AuthFrame title="Verify your e-mail address">
+    <AuthFrame title={m.verifyYourAddress}>
       {verified.state === "asking" && (
         <Button variant="primary" onClick={verify}>
-          It is mine
+          {m.itIsMine}
         </Button>
       )}
       {verified.state === "refused" && (
-        <Note tone="bad" title={verified.message} hint="Signed in, you find a button for it on the page Account." />
+        <Note tone="bad" title={<Words text={verified.message} />} hint={m.whereToVerify} />
       )}
       {verified.state === "done" && (
         <div role="status">
-          <Note title={`${verified.email} is verified.`} />
+          <Note title={m.isVerified({ email: <span translate="no">{verified.email}</span> })} />
         </div>
       )}
       <p className="text-muted">
         <Link to="/" className="font-medium text-accent underline">
-          Open Karyaksham
+          {m.openKaryaksham}
         </Link>
       </p>
     </AuthFrame>

@@ -12,6 +12,7 @@ import {
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { useForm } from "./form";
+import { m } from "./messages";
 
 const FIELDS = ["password", "code"];
 
@@ -26,13 +27,15 @@ export function SecondFactorPanel() {
     reload();
   };
   return (
-    <Panel title="Second factor">
+    <Panel title={m.secondFactor}>
       <div className="grid grid-cols-1 gap-4">
         {data.secondFactor.since ? (
           <>
             <p className="text-muted">
-              Signing in needs a code of your authenticator app. Set up <Ago time={data.secondFactor.since} />; recovery
-              codes left: {data.secondFactor.recoveryCodesLeft}.
+              {m.secondFactorIsOn({
+                time: <Ago time={data.secondFactor.since} />,
+                left: data.secondFactor.recoveryCodesLeft,
+              })}
             </p>
             <RecoveryCodes codes={codes} />
             <Change made={made} off={() => made([])} />
@@ -49,13 +52,10 @@ function RecoveryCodes({ codes }: { codes: readonly string[] }) {
   if (codes.length === 0) return null;
   const text = codes.join("\n");
   return (
-    <Note
-      title="Keep these recovery codes now: they are not shown again."
-      hint="Each stands in once for a code, when the app is lost."
-    >
+    <Note title={m.keepTheseCodes} hint={m.whatRecoveryCodesAre}>
       <Code>{text}</Code>
       <div>
-        <CopyButton text={text} label="Copy codes" />
+        <CopyButton text={text} label={m.copyCodes} />
       </div>
     </Note>
   );
@@ -73,11 +73,9 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
   if (!secret)
     return (
       <form onSubmit={begin.submit} className="grid items-end gap-3 sm:grid-cols-[1fr_auto]">
-        <p className="text-muted sm:col-span-2">
-          With a second factor, signing in needs a code of an authenticator app, too: a stolen password is not enough.
-        </p>
+        <p className="text-muted sm:col-span-2">{m.whatASecondFactorIs}</p>
         <TextField
-          label="Your password"
+          label={m.yourPassword}
           name="password"
           type="password"
           autoComplete="current-password"
@@ -85,18 +83,18 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
           error={begin.errorOf("password") ?? begin.general?.message}
         />
         <Button type="submit" busy={begin.busy}>
-          Set up
+          {m.setUp}
         </Button>
       </form>
     );
   return (
     <form onSubmit={confirm.submit} className="grid gap-3 sm:grid-cols-[auto_1fr]">
-      <img src={secret.qr} alt="QR code for the authenticator app" className="size-48 rounded-lg bg-white p-2" />
+      <img src={secret.qr} alt={m.qrCode} className="size-48 rounded-lg bg-white p-2" />
       <div className="grid content-start gap-3">
-        <p className="text-muted">Read this with the app, or type the secret into it. Then enter the code it shows.</p>
+        <p className="text-muted">{m.readThisWithTheApp}</p>
         <Code>{secret.secret}</Code>
         <TextField
-          label="Code"
+          label={m.code}
           name="code"
           inputMode="numeric"
           autoComplete="one-time-code"
@@ -105,7 +103,7 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
           error={confirm.errorOf("code") ?? confirm.general?.message}
         />
         <Button type="submit" variant="primary" busy={confirm.busy}>
-          Turn on
+          {m.turnOn}
         </Button>
       </div>
     </form>
@@ -127,16 +125,16 @@ function Change({ made, off }: { made: (codes: readonly string[]) => void; off: 
   if (!what)
     return (
       <div className="flex flex-wrap gap-3">
-        <Button onClick={() => setWhat("renew")}>New recovery codes</Button>
+        <Button onClick={() => setWhat("renew")}>{m.newRecoveryCodes}</Button>
         <Button variant="danger" onClick={() => setWhat("disable")}>
-          Turn off
+          {m.turnOff}
         </Button>
       </div>
     );
   return (
     <form onSubmit={form.submit} className="grid items-start gap-3 sm:grid-cols-2">
       <TextField
-        label="Your password"
+        label={m.yourPassword}
         name="password"
         type="password"
         autoComplete="current-password"
@@ -144,20 +142,20 @@ function Change({ made, off }: { made: (codes: readonly string[]) => void; off: 
         error={form.errorOf("password") ?? form.general?.message}
       />
       <TextField
-        label="Code"
+        label={m.code}
         name="code"
         autoComplete="one-time-code"
         required
         maxLength={40}
-        hint="Of the app, or a recovery code."
+        hint={m.whatEitherCodeIs}
         error={form.errorOf("code")}
       />
       <div className="flex flex-wrap gap-3 sm:col-span-2">
         <Button type="submit" variant={what === "disable" ? "danger" : "primary"} busy={form.busy}>
-          {what === "disable" ? "Turn the second factor off" : "Make new codes"}
+          {what === "disable" ? m.turnTheSecondFactorOff : m.makeNewCodes}
         </Button>
         <Button variant="ghost" onClick={() => setWhat(null)}>
-          Cancel
+          {m.cancel}
         </Button>
       </div>
     </form>

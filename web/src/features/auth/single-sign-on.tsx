@@ -4,6 +4,7 @@ import { useClient, useQuery } from "urql";
 import { Ago } from "@/components/data";
 import { Note, Panel } from "@/components/layout";
 import { Button, buttonClass, TextField } from "@/components/ui";
+import { Words } from "@/components/words";
 import {
   LinkedSignInsDocument,
   type LinkedSignInsQuery,
@@ -15,6 +16,7 @@ import {
 import { act } from "@/lib/client";
 import { messageOf } from "@/lib/refusal";
 import { anonymousClient } from "@/lib/session";
+import { m } from "./messages";
 import { problemWords } from "./sign-in-words";
 
 type Methods = SignInMethodsQuery["signInMethods"];
@@ -41,7 +43,7 @@ export function ContinueWith({ methods, next }: { methods: Methods; next: string
       className={buttonClass(methods.password ? "secondary" : "primary")}
       href={next ? `${url}?${new URLSearchParams({ next })}` : url}
     >
-      Continue with {name}
+      {m.continueWith({ name })}
     </a>
   );
 }
@@ -73,7 +75,7 @@ export function LinkedSignIns() {
     }
   };
   return (
-    <Panel title="Single sign-on">
+    <Panel title={m.singleSignOn}>
       <div className="grid gap-4">
         <SignInProblem />
         {links.map((each) => (
@@ -86,13 +88,13 @@ export function LinkedSignIns() {
         ))}
         {links.length === 0 && (
           <div className="flex flex-wrap items-center justify-between gap-3">
-            <p className="text-muted">Link this account, and {name} signs you in to it.</p>
+            <p className="text-muted">{m.whatLinkingIs({ name })}</p>
             <Button onClick={link} busy={busy}>
-              Link with {name}
+              {m.linkWith({ name })}
             </Button>
           </div>
         )}
-        {error && <Note tone="bad" title={error} />}
+        {error && <Note tone="bad" title={<Words text={error} />} />}
       </div>
     </Panel>
   );
@@ -118,21 +120,26 @@ function Row({ linked, removable, changed }: { linked: Linked; removable: boolea
       setBusy(false);
     }
   };
+  const who = (
+    <span translate="no" className="font-medium text-ink">
+      {linked.email ?? linked.id}
+    </span>
+  );
+  const issuer = <span translate="no">{linked.issuer}</span>;
   return (
     <div className="grid gap-3">
       <div className="flex flex-wrap items-center justify-between gap-3">
-        <p>
-          <span className="font-medium">{linked.email ?? linked.issuer}</span>{" "}
-          <span className="text-muted">
-            at {linked.issuer}, used {linked.usedAt ? <Ago time={linked.usedAt} /> : "never"}
-          </span>
+        <p className="text-muted">
+          {linked.usedAt
+            ? m.atIssuerUsed({ who, issuer, time: <Ago time={linked.usedAt} /> })
+            : m.atIssuer({ who, issuer })}
         </p>
-        {removable && !asked && <Button onClick={() => setAsked(true)}>Unlink</Button>}
+        {removable && !asked && <Button onClick={() => setAsked(true)}>{m.unlink}</Button>}
       </div>
       {asked && (
         <form onSubmit={remove} className="grid items-end gap-3 sm:grid-cols-[2fr_auto_auto]">
           <TextField
-            label="Password of the account, to get in with afterwards"
+            label={m.passwordToGetIn}
             name="password"
             type="password"
             autoComplete="current-password"
@@ -140,9 +147,9 @@ function Row({ linked, removable, changed }: { linked: Linked; removable: boolea
             error={error}
           />
           <Button type="submit" variant="danger" busy={busy}>
-            Unlink
+            {m.unlink}
           </Button>
-          <Button onClick={() => setAsked(false)}>Keep</Button>
+          <Button onClick={() => setAsked(false)}>{m.keep}</Button>
         </form>
       )}
     </div>

@@ -2,7 +2,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useClient, useQuery } from "urql";
 import { Confirm } from "@/components/confirm";
-import { Ago } from "@/components/data";
+import { Ago, Data } from "@/components/data";
 import { Grid } from "@/components/grid";
 import { Empty, Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { buttonClass } from "@/components/ui";
@@ -12,6 +12,7 @@ import { act } from "@/lib/client";
 import { bytes, count } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
 import { Lineage } from "./lineage";
+import { m } from "./messages";
 import { NextStep } from "./next-step";
 import { ProfilePanel } from "./profile";
 import { DatasetBadge } from "./status";
@@ -31,12 +32,12 @@ export function DatasetPage() {
 
   if (error && !dataset)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if (!dataset && fetching) return <Loading what="Loading the data set" />;
+  if (!dataset && fetching) return <Loading what={m.loadingTheDataSet} />;
   if (!dataset) {
     return (
-      <Empty title="There is no such data set.">
+      <Empty title={m.noSuchDataSet}>
         <Link to="/datasets" className={buttonClass()}>
-          All data sets
+          {m.allDataSets}
         </Link>
       </Empty>
     );
@@ -47,32 +48,30 @@ export function DatasetPage() {
 function Page({ dataset }: { dataset: Detail }) {
   return (
     <>
-      <PageHeader title={dataset.name} note={<DatasetBadge status={dataset.status} />}>
+      <PageHeader title={dataset.name} data note={<DatasetBadge status={dataset.status} />}>
         {dataset.status === "READY" && (
           <Link
             to="/pipelines/new"
             search={{ dataset: dataset.id, template: undefined }}
             className={buttonClass("primary")}
           >
-            New pipeline
+            {m.newPipeline}
           </Link>
         )}
         <a href={dataset.url} className={buttonClass()} download>
-          Download
+          {m.download}
         </a>
         <Remove id={dataset.id} />
       </PageHeader>
       <div className="grid grid-cols-1 gap-4">
-        {dataset.status === "INSPECTING" && (
-          <Note title="Format, columns and types are being found out." hint="This takes a moment." />
-        )}
+        {dataset.status === "INSPECTING" && <Note title={m.beingInspected} hint={m.thisTakesAMoment} />}
         {dataset.error && (
           <Note
             tone="bad"
             title={<Words text={dataset.error.message} />}
             hint={dataset.error.hint && <Words text={dataset.error.hint} />}
           >
-            <p className="text-sm">Code {dataset.error.code}</p>
+            <p className="text-sm">{m.code({ code: dataset.error.code })}</p>
           </Note>
         )}
         {dataset.warnings.map((warning) => (
@@ -84,12 +83,12 @@ function Page({ dataset }: { dataset: Detail }) {
         {dataset.status === "READY" && <NextStep id={dataset.id} lines={dataset.format === "lines"} />}
         {dataset.schema && <Columns schema={dataset.schema} />}
         {dataset.preview && dataset.preview.columns.length > 0 && (
-          <Panel title="First rows">
+          <Panel title={m.firstRows}>
             <Grid
               columns={dataset.preview.columns}
               rows={dataset.preview.rows}
               types={new Map(dataset.schema?.map((column) => [column.name, column.type]))}
-              caption={`First rows of ${dataset.name}`}
+              caption={m.firstRowsOf({ name: dataset.name })}
             />
           </Panel>
         )}
@@ -100,32 +99,39 @@ function Page({ dataset }: { dataset: Detail }) {
   );
 }
 
-const NAMES: Record<string, string> = { "\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space" };
+const NAMES: Record<string, () => string> = {
+  "\t": () => m.tab,
+  ",": () => m.comma,
+  ";": () => m.semicolon,
+  "|": () => m.bar,
+  " ": () => m.space,
+};
 
 function facts(dataset: Detail): [string, React.ReactNode][] {
   const { dialect } = dataset;
+  const packed = [dataset.format, dataset.compression];
   const rows = `${dataset.rowEstimate != null && !dataset.rowsExact ? "≈ " : ""}${count(dataset.rowEstimate)}`;
   const list: [string, React.ReactNode][] = [
-    ["Size", bytes(dataset.sizeBytes)],
-    ["Rows", rows],
-    ["Columns", dataset.schema ? count(dataset.schema.length) : "–"],
-    ["Format", [dataset.format, dataset.compression].filter((part) => part && part !== "none").join(", ") || "–"],
-    ["Uploaded", <Ago key="ago" time={dataset.createdAt} />],
+    [m.size, bytes(dataset.sizeBytes)],
+    [m.rows, rows],
+    [m.columns, dataset.schema ? count(dataset.schema.length) : "–"],
+    [m.format, <Data key="format">{packed.filter((part) => part && part !== "none").join(", ") || "–"}</Data>],
+    [m.uploaded, <Ago key="ago" time={dataset.createdAt} />],
   ];
-  if (dataset.encoding) list.push(["Encoding", dataset.encoding]);
-  if (dialect?.delimiter) list.push(["Delimiter", NAMES[dialect.delimiter] ?? dialect.delimiter]);
-  if (dialect?.quote) list.push(["Quote", dialect.quote]);
-  if (dialect?.header != null) list.push(["Header row", dialect.header ? "yes" : "no"]);
+  if (dataset.encoding) list.push([m.encoding, <Data key="encoding">{dataset.encoding}</Data>]);
+  if (dialect?.delimiter) list.push([m.delimiter, NAMES[dialect.delimiter]?.() ?? dialect.delimiter]);
+  if (dialect?.quote) list.push([m.quote, dialect.quote]);
+  if (dialect?.header != null) list.push([m.headerRow, dialect.header ? m.yes : m.no]);
   return list;
 }
 
 function Columns({ schema }: { schema: NonNullable<Detail["schema"]> }) {
   return (
-    <Panel title={`Columns (${schema.length})`} className="relative overflow-x-auto">
+    <Panel title={m.columnsNumber({ number: schema.length })} className="relative overflow-x-auto">
       <table className="w-full text-left">
         <thead className="text-sm text-muted">
           <tr>
-            {["Name", "Type", "Empty values", "Why this type"].map((name) => (
+            {[m.name, m.type, m.emptyValues, m.whyThisType].map((name) => (
               <th key={name} scope="col" className="py-1.5 pr-4 font-medium">
                 {name}
               </th>
@@ -135,9 +141,13 @@ function Columns({ schema }: { schema: NonNullable<Detail["schema"]> }) {
         <tbody>
           {schema.map((column) => (
             <tr key={column.name} className="border-t border-line align-top">
-              <td className="py-1.5 pr-4 font-medium break-words">{column.name}</td>
-              <td className="py-1.5 pr-4 font-mono text-sm">{column.type}</td>
-              <td className="py-1.5 pr-4">{column.nullable ? "possible" : "none"}</td>
+              <td translate="no" className="py-1.5 pr-4 font-medium break-words">
+                {column.name}
+              </td>
+              <td translate="no" className="py-1.5 pr-4 font-mono text-sm">
+                {column.type}
+              </td>
+              <td className="py-1.5 pr-4">{column.nullable ? m.possible : m.none}</td>
               <td className="py-1.5 text-muted">
                 <Words text={column.reason ?? "–"} />
               </td>
@@ -156,5 +166,5 @@ function Remove({ id }: { id: string }) {
     await act(client, DeleteDatasetDocument, { input: { id } });
     await navigate({ to: "/datasets" });
   };
-  return <Confirm label="Delete" question="Really delete?" act={remove} />;
+  return <Confirm label={m.delete} question={m.reallyDelete} act={remove} />;
 }

@@ -1,5 +1,7 @@
 /** How the figures of a profile are written and drawn. Pure. */
 import { cell, count, percent } from "@/lib/format";
+import { formatNumber } from "@/lib/i18n";
+import { m } from "./messages";
 
 export interface Bin {
   lower: unknown;
@@ -10,7 +12,7 @@ export interface Bin {
 /** A value of a profile: numbers with separators, the rest as it is. */
 export function value(given: unknown): string {
   if (given === null || given === undefined) return "–";
-  if (typeof given === "number") return given.toLocaleString("en-US", { maximumFractionDigits: 6 });
+  if (typeof given === "number") return formatNumber(given, { maximumFractionDigits: 6 });
   return cell(given);
 }
 
@@ -18,7 +20,7 @@ export function value(given: unknown): string {
 export function part(some: number, all: number): string {
   if (all === 0 || some === 0) return count(some);
   const share = some / all;
-  return `${count(some)} (${share < 0.01 ? "< 1 %" : percent(share)})`;
+  return `${count(some)} (${share < 0.01 ? m.under({ share: percent(0.01) }) : percent(share)})`;
 }
 
 /** Heights of the bars, 0 to 1; what holds anything is seen. */
@@ -30,8 +32,8 @@ export function heights(bins: readonly Bin[]): number[] {
 /** What a histogram shows, for those who do not see it. */
 export function told(name: string, bins: readonly Bin[]): string {
   const [first, last] = [bins[0], bins.at(-1)];
-  if (!first || !last) return `Histogram of ${name}: no values`;
+  if (!first || !last) return m.histogramOfNoValues({ name });
   const fullest = bins.reduce((one, other) => (other.count > one.count ? other : one));
-  const range = `from ${value(first.lower)} to ${value(last.upper)}`;
-  return `Histogram of ${name} ${range}; most values lie between ${value(fullest.lower)} and ${value(fullest.upper)}`;
+  const [least, greatest] = [value(first.lower), value(last.upper)];
+  return m.histogram({ name, least, greatest, lower: value(fullest.lower), upper: value(fullest.upper) });
 }

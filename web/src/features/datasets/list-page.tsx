@@ -7,6 +7,7 @@ import { type DatasetRowFragment, DatasetsDocument } from "@/gql/graphql";
 import { bytes, count } from "@/lib/format";
 import { usePages } from "@/lib/paging";
 import { useStore } from "@/lib/store";
+import { m } from "./messages";
 import { DatasetBadge } from "./status";
 import { useUploads } from "./upload/context";
 import { DropZone } from "./upload/drop-zone";
@@ -34,19 +35,16 @@ export function DatasetsPage() {
 
   return (
     <>
-      <PageHeader title="Data sets" />
+      <PageHeader title={m.dataSets} />
       <div className="grid grid-cols-1 gap-4">
         <DropZone />
         <InterruptedList />
         <UploadList />
         {list.error && <Failed error={list.error} retry={list.reload} />}
-        {list.items === null && list.loading && <Loading what="Loading data sets" />}
+        {list.items === null && list.loading && <Loading what={m.loadingDataSets} />}
         {list.items?.length === 0 && uploads.length === 0 && (
-          <Empty title="No data sets yet">
-            <p>
-              Upload a file above, open it once it is ready, and say what should happen to it. It goes straight to the
-              storage, in parts, and an interrupted upload can be resumed.
-            </p>
+          <Empty title={m.noDataSetsYet}>
+            <p>{m.howToBegin}</p>
           </Empty>
         )}
         {list.items && list.items.length > 0 && (
@@ -57,7 +55,7 @@ export function DatasetsPage() {
         {list.hasMore && (
           <div className="text-center">
             <Button onClick={list.more} busy={list.loading}>
-              Show more
+              {m.showMore}
             </Button>
           </div>
         )}
@@ -71,11 +69,11 @@ function Table({ items }: { items: readonly DatasetRowFragment[] }) {
     <table className="w-full text-left">
       <thead className="text-sm text-muted">
         <tr>
-          {["Name", "Status", "Format", "Size", "Rows", "Uploaded"].map((name) => (
+          {[m.name, m.status, m.format, m.size, m.rows, m.uploaded].map((name) => (
             <th
               key={name}
               scope="col"
-              className={`px-4 py-2 font-medium ${["Size", "Rows"].includes(name) ? "text-right" : ""}`}
+              className={`px-4 py-2 font-medium ${[m.size, m.rows].includes(name) ? "text-right" : ""}`}
             >
               {name}
             </th>
@@ -86,14 +84,21 @@ function Table({ items }: { items: readonly DatasetRowFragment[] }) {
         {items.map((item) => (
           <tr key={item.id} className="border-t border-line hover:bg-raised">
             <td className="max-w-80 truncate px-4 py-2.5">
-              <Link to="/datasets/$id" params={{ id: item.id }} className="font-medium text-accent hover:underline">
+              <Link
+                to="/datasets/$id"
+                params={{ id: item.id }}
+                className="font-medium text-accent hover:underline"
+                translate="no"
+              >
                 {item.name}
               </Link>
             </td>
             <td className="px-4 py-2.5 whitespace-nowrap">
               <DatasetBadge status={item.status} />
             </td>
-            <td className="px-4 py-2.5">{item.format ?? "–"}</td>
+            <td translate="no" className="px-4 py-2.5">
+              {item.format ?? "–"}
+            </td>
             <td className="px-4 py-2.5 text-right whitespace-nowrap tabular-nums">{bytes(item.sizeBytes)}</td>
             <td className="px-4 py-2.5 text-right whitespace-nowrap tabular-nums">
               {item.rowEstimate != null && !item.rowsExact && "≈ "}

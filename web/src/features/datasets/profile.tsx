@@ -4,10 +4,11 @@ import { Note, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { Words } from "@/components/words";
 import { ProfileDatasetDocument, type ProfileDatasetQuery } from "@/gql/graphql";
-import { count, plural } from "@/lib/format";
+import { count } from "@/lib/format";
 import { fromCombined, Refusal } from "@/lib/refusal";
 import { useAction } from "@/lib/use-action";
 import { heights, part, told, value } from "./figures";
+import { m } from "./messages";
 
 type Profile = Extract<ProfileDatasetQuery["profileDataset"], { __typename: "DatasetProfile" }>;
 type ColumnProfile = Profile["columns"][number];
@@ -22,36 +23,30 @@ export function ProfilePanel({ id }: { id: string }) {
       const result = await client.query(ProfileDatasetDocument, { input: { id } }).toPromise();
       if (result.error) throw fromCombined(result.error);
       const answer = result.data?.profileDataset;
-      if (answer?.__typename !== "DatasetProfile")
-        throw new Refusal(answer?.code ?? "", answer?.message ?? "No answer.");
+      if (answer?.__typename !== "DatasetProfile") throw new Refusal(answer?.code ?? "", answer?.message ?? m.noAnswer);
       setProfile(answer);
     });
   return (
     <Panel
-      title="What the columns hold"
+      title={m.whatTheColumnsHold}
       actions={
         !profile && (
           <Button small onClick={look} busy={action.busy}>
-            Profile all rows
+            {m.profileAllRows}
           </Button>
         )
       }
     >
       {action.refusal && <Note tone="bad" title={<Words text={action.refusal.message} />} />}
-      {!profile && !action.refusal && (
-        <p className="text-muted">
-          {action.busy
-            ? "Every row is read and counted…"
-            : "Empty and different values, extremes, histograms and the most frequent values, counted over all rows."}
-        </p>
-      )}
+      {!profile && !action.refusal && <p className="text-muted">{action.busy ? m.everyRowIsRead : m.whatAProfileIs}</p>}
       {profile && (
         <div className="grid grid-cols-1 gap-3">
           <p className="text-muted" role="status">
-            {plural(profile.rows, "row")} counted
-            {profile.rowsRejected > 0 && `; ${count(profile.rowsRejected)} more could not be read`}.
+            {profile.rowsRejected > 0
+              ? m.rowsCountedSome({ count: profile.rows, rejected: profile.rowsRejected })
+              : m.rowsCounted({ count: profile.rows })}
           </p>
-          <ul className="grid gap-3 md:grid-cols-2" aria-label="Columns and what they hold">
+          <ul className="grid gap-3 md:grid-cols-2" aria-label={m.columnsAndWhatTheyHold}>
             {profile.columns.map((column) => (
               <ColumnCard key={column.name} column={column} rows={profile.rows} />
             ))}
@@ -65,19 +60,23 @@ export function ProfilePanel({ id }: { id: string }) {
 function ColumnCard({ column, rows }: { column: ColumnProfile; rows: number }) {
   const median = column.quantiles.find(({ p }) => p === 0.5)?.value;
   const facts: [string, string][] = [
-    ["Empty", part(column.nulls, rows)],
-    ["Different", column.distinct === null ? "–" : `${column.distinctExact ? "" : "≈ "}${count(column.distinct)}`],
-    ["Least", value(column.min)],
-    ["Greatest", value(column.max)],
+    [m.empty, part(column.nulls, rows)],
+    [m.different, column.distinct === null ? "–" : `${column.distinctExact ? "" : "≈ "}${count(column.distinct)}`],
+    [m.least, value(column.min)],
+    [m.greatest, value(column.max)],
   ];
-  if (median !== undefined) facts.push(["Median", value(median)]);
-  if (column.mean !== null) facts.push(["Mean", value(column.mean)]);
-  if (column.longest !== null) facts.push(["Characters", `${count(column.shortest)} to ${count(column.longest)}`]);
+  if (median !== undefined) facts.push([m.median, value(median)]);
+  if (column.mean !== null) facts.push([m.mean, value(column.mean)]);
+  if (column.longest !== null)
+    facts.push([
+      m.characters,
+      m.charactersFromTo({ shortest: count(column.shortest), longest: count(column.longest) }),
+    ]);
   // of a column in which no value comes twice, none is frequent
   const frequent = column.topValues.filter((each) => each.count > 1).slice(0, 5);
   return (
     <li className="grid content-start gap-3 rounded-lg border border-line p-3 [contain-intrinsic-size:auto_14rem] [content-visibility:auto]">
-      <h3 className="flex flex-wrap items-baseline justify-between gap-2">
+      <h3 translate="no" className="flex flex-wrap items-baseline justify-between gap-2">
         <span className="font-semibold break-words">{column.name}</span>
         <span className="font-mono text-sm text-muted">{column.type}</span>
       </h3>
@@ -85,7 +84,7 @@ function ColumnCard({ column, rows }: { column: ColumnProfile; rows: number }) {
         {facts.map(([name, fact]) => (
           <div key={name} className="flex min-w-0 justify-between gap-2">
             <dt className="text-muted">{name}</dt>
-            <dd className="truncate font-medium tabular-nums" title={fact}>
+            <dd translate="no" className="truncate font-medium tabular-nums" title={fact}>
               {fact}
             </dd>
           </div>
@@ -107,11 +106,11 @@ function Histogram({ column }: { column: ColumnProfile }) {
             key={`${value(bin.lower)} ${value(bin.upper)}`}
             className="min-w-0 flex-1 bg-accent"
             style={{ height: `${(bars[index] ?? 0) * 100}%` }}
-            title={`${value(bin.lower)} to ${value(bin.upper)}: ${count(bin.count)}`}
+            title={m.bin({ lower: value(bin.lower), upper: value(bin.upper), number: count(bin.count) })}
           />
         ))}
       </div>
-      <div className="flex justify-between text-xs text-muted tabular-nums">
+      <div translate="no" className="flex justify-between text-xs text-muted tabular-nums">
         <span>{value(column.histogram[0]?.lower)}</span>
         <span>{value(column.histogram.at(-1)?.upper)}</span>
       </div>
@@ -122,7 +121,7 @@ function Histogram({ column }: { column: ColumnProfile }) {
 function TopValues({ column, values }: { column: ColumnProfile; values: ColumnProfile["topValues"] }) {
   const most = Math.max(...values.map((each) => each.count));
   return (
-    <ol className="grid gap-1 text-sm" aria-label={`Most frequent values of ${column.name}`}>
+    <ol className="grid gap-1 text-sm" aria-label={m.mostFrequentValuesOf({ name: column.name })}>
       {values.map((each) => (
         <li key={value(each.value)} className="relative flex justify-between gap-3 overflow-hidden rounded px-2 py-0.5">
           <span
@@ -130,7 +129,9 @@ function TopValues({ column, values }: { column: ColumnProfile; values: ColumnPr
             className="absolute inset-y-0 left-0 bg-tint"
             style={{ width: `${(each.count / most) * 100}%` }}
           />
-          <span className="relative truncate">{value(each.value) || "(empty text)"}</span>
+          <span className="relative truncate" translate="no">
+            {value(each.value) || m.emptyText}
+          </span>
           <span className="relative tabular-nums">
             {column.topValuesError > 0 && "≥ "}
             {part(each.count, column.count)}

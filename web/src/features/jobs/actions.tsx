@@ -5,6 +5,7 @@ import { CancelJobDocument, type JobRowFragment, RetryJobDocument } from "@/gql/
 import { act } from "@/lib/client";
 import { messageOf } from "@/lib/refusal";
 import { isEnded } from "./merge";
+import { m } from "./messages";
 
 interface Props {
   job: JobRowFragment;
@@ -32,29 +33,29 @@ export function CancelOrRetry({ job, changed, small = false }: Props) {
     }
   };
   const input = { id: job.id };
-  const named = (label: string) => (small ? `${label}: ${job.name}` : undefined);
+  const named = (label: string) => (small ? m.labelOfJob({ label, job: job.name }) : undefined);
   return (
     <>
       {!isEnded(job.status) && (
         <Button
           variant="danger"
           small={small}
-          aria-label={named("Cancel")}
+          aria-label={named(m.cancel)}
           busy={busy || job.cancelRequested}
           onClick={() => run(() => act(client, CancelJobDocument, { input }))}
         >
-          Cancel
+          {m.cancel}
         </Button>
       )}
       {(job.status === "FAILED" || job.status === "CANCELLED") && (
         <Button
           variant={small ? "secondary" : "primary"}
           small={small}
-          aria-label={named("Run again")}
+          aria-label={named(m.runAgain)}
           busy={busy}
           onClick={() => run(() => act(client, RetryJobDocument, { input }))}
         >
-          Run again
+          {m.runAgain}
         </Button>
       )}
       {error && (

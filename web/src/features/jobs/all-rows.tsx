@@ -2,7 +2,7 @@ import { useMemo, useState } from "react";
 import { Grid } from "@/components/grid";
 import { Note } from "@/components/layout";
 import { Button } from "@/components/ui";
-import { count } from "@/lib/format";
+import { m } from "./messages";
 import { type ParquetFile, parquetReader } from "./parquet";
 import { Windows } from "./windows";
 
@@ -35,17 +35,15 @@ export function AllRows({ columns, types, sample, files, rows, name }: Props) {
   const shown = Math.min(rows - first, MOST);
   return (
     <div className="grid grid-cols-1 gap-2">
-      {error && <Note tone="bad" title="These rows could not be read." hint={error.message} />}
+      {error && <Note tone="bad" title={m.rowsNotRead} hint={error.message} />}
       {rows > MOST && (
         <div className="flex flex-wrap items-center gap-2 text-sm">
           <Button small disabled={part === 0} onClick={() => setPart(part - 1)}>
-            Million before
+            {m.millionBefore}
           </Button>
-          <span className="tabular-nums">
-            Rows {count(first + 1)} to {count(first + shown)} of {count(rows)}
-          </span>
+          <span className="tabular-nums">{m.rowsToOf({ first: first + 1, last: first + shown, all: rows })}</span>
           <Button small disabled={first + shown >= rows} onClick={() => setPart(part + 1)}>
-            Next million
+            {m.nextMillion}
           </Button>
         </div>
       )}
@@ -54,7 +52,7 @@ export function AllRows({ columns, types, sample, files, rows, name }: Props) {
         columns={columns}
         rows={sample}
         types={types}
-        caption={`All rows of the result of ${name}`}
+        caption={m.allRowsOf({ name })}
         long={{
           count: shown,
           row: (index) => windows.row(first + index),

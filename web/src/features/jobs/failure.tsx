@@ -5,6 +5,7 @@ import { classes } from "@/components/ui";
 import { Words } from "@/components/words";
 import { JobInputTextDocument, type JobRowFragment } from "@/gql/graphql";
 import { count } from "@/lib/format";
+import { m } from "./messages";
 import { type Line, linesAround, rangeAround } from "./offender";
 
 type Failure = NonNullable<JobRowFragment["error"]>;
@@ -12,14 +13,14 @@ type Failure = NonNullable<JobRowFragment["error"]>;
 /** Why a job failed, what to do about it, and the row at fault where it can be read. */
 export function JobFailure({ id, error }: { id: string; error: Failure }) {
   const place = [
-    error.step != null && `step ${error.step + 1}`,
-    error.column != null && `column ${error.column}`,
-    error.row != null && `row ${count(error.row)}`,
-    error.byteOffset != null && `byte ${count(error.byteOffset)}`,
+    error.step != null && m.placeStep({ number: error.step + 1 }),
+    error.column != null && m.placeColumn({ name: error.column }),
+    error.row != null && m.placeRow({ number: error.row }),
+    error.byteOffset != null && m.placeByte({ number: error.byteOffset }),
   ].filter(Boolean);
   return (
     <Note tone="bad" title={<Words text={error.message} />} hint={error.hint && <Words text={error.hint} />}>
-      <p className="text-sm">{[`Code ${error.code}`, ...place].join(" · ")}</p>
+      <p className="text-sm">{[m.code({ code: error.code }), ...place].join(" · ")}</p>
       {error.row != null && error.byteOffset != null && (
         <Offender id={id} row={error.row} offset={error.byteOffset} key={`${error.row} ${error.byteOffset}`} />
       )}
@@ -67,16 +68,14 @@ function Offender({ id, row, offset }: { id: string; row: number; offset: number
   if (!found) return null;
   return (
     <figure className="mt-2 grid gap-1">
-      <figcaption className="text-sm">
-        Row {count(row)} of {found.file} as it stands in the file:
-      </figcaption>
+      <figcaption className="text-sm">{m.rowInFile({ row, file: found.file })}</figcaption>
       <section
-        aria-label="The row at fault"
+        aria-label={m.theRowAtFault}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
         tabIndex={0}
         className="relative overflow-x-auto rounded-lg border border-line bg-surface py-2 font-mono text-sm"
       >
-        <ol>
+        <ol translate="no">
           {found.lines.map((line) => (
             <li
               key={line.number}

@@ -3,19 +3,22 @@ import { useQuery } from "urql";
 import { Panel } from "@/components/layout";
 import { JobHistoryDocument, type JobRowFragment } from "@/gql/graphql";
 import { dateTime } from "@/lib/format";
+import { m } from "./messages";
 
-const WORDS: Record<string, string> = {
-  created: "Made",
-  claimed: "A worker took it",
-  published: "Succeeded: the result was published",
-  failed: "Failed",
-  requeued: "Queued again: the attempt broke off",
-  cancelRequested: "Somebody asked to cancel it",
-  cancelled: "Cancelled",
-  retried: "Queued again by a person",
-  resultExpired: "The result expired",
-  rejectsExpired: "The rejected rows expired",
+const WORDS: Record<string, () => string> = {
+  created: () => m.made,
+  claimed: () => m.aWorkerTookIt,
+  published: () => m.resultWasPublished,
+  failed: () => m.failed,
+  requeued: () => m.queuedAgain,
+  cancelRequested: () => m.cancelWasAsked,
+  cancelled: () => m.cancelled,
+  retried: () => m.queuedAgainByPerson,
+  resultExpired: () => m.resultExpired,
+  rejectsExpired: () => m.rejectedRowsExpired,
 };
+
+const told = (kind: string) => WORDS[kind]?.() ?? kind;
 
 /** What happened to a job, with its attempts: read when it is opened, and whenever the job has changed that much. */
 export function History({ job }: { job: JobRowFragment }) {
@@ -30,18 +33,19 @@ export function History({ job }: { job: JobRowFragment }) {
   return (
     <Panel>
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary className="font-semibold">{`History (${job.attempt} of ${job.maxAttempts} attempts)`}</summary>
-        <ol className="mt-3 grid gap-1 text-sm" aria-label="History of the job">
+        <summary className="font-semibold">
+          {m.historyOfAttempts({ attempt: job.attempt, count: job.maxAttempts })}
+        </summary>
+        <ol className="mt-3 grid gap-1 text-sm" aria-label={m.historyOfTheJob}>
           {events.map((event) => (
             <li key={event.cursor} className="flex flex-wrap gap-x-3">
               <time className="text-muted tabular-nums" dateTime={event.at}>
                 {dateTime(event.at)}
               </time>
               <span>
-                {WORDS[event.kind] ?? event.kind}
-                {event.attempt > 0 && event.kind !== "created" && (
-                  <span className="text-muted">, attempt {event.attempt}</span>
-                )}
+                {event.attempt > 0 && event.kind !== "created"
+                  ? m.eventInAttempt({ event: told(event.kind), attempt: event.attempt })
+                  : told(event.kind)}
               </span>
             </li>
           ))}

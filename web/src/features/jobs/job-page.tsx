@@ -20,6 +20,7 @@ import { JobFailure } from "./failure";
 import { History } from "./history";
 import { JobLog } from "./log";
 import { isEnded, newer } from "./merge";
+import { m } from "./messages";
 import { JobProgress } from "./progress";
 import { JobResult } from "./result";
 import { JobBadge } from "./status";
@@ -32,12 +33,12 @@ export function JobPage() {
   const job = data?.job?.id === id ? data.job : null;
   if (error && !job)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if (!job && fetching) return <Loading what="Loading the job" />;
+  if (!job && fetching) return <Loading what={m.loadingTheJob} />;
   if (!job) {
     return (
-      <Empty title="There is no such job.">
+      <Empty title={m.noSuchJob}>
         <Link to="/jobs" className={buttonClass()}>
-          All jobs
+          {m.allJobs}
         </Link>
       </Empty>
     );
@@ -56,6 +57,7 @@ function Page({ detail }: { detail: Detail }) {
     <>
       <PageHeader
         title={job.name}
+        data
         note={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <span aria-live="polite">
@@ -64,17 +66,21 @@ function Page({ detail }: { detail: Detail }) {
             <span>
               <Ago time={job.createdAt} />
             </span>
-            {job.attempt > 1 && (
-              <span>
-                attempt {job.attempt} of {job.maxAttempts}
-              </span>
-            )}
+            {job.attempt > 1 && <span>{m.attemptOf({ attempt: job.attempt, most: job.maxAttempts })}</span>}
             {input?.dataset && (
               <span>
-                from{" "}
-                <Link to="/datasets/$id" params={{ id: input.dataset.id }} className="text-accent underline">
-                  {input.dataset.name}
-                </Link>
+                {m.fromDataset({
+                  dataset: (
+                    <Link
+                      to="/datasets/$id"
+                      params={{ id: input.dataset.id }}
+                      className="text-accent underline"
+                      translate="no"
+                    >
+                      {input.dataset.name}
+                    </Link>
+                  ),
+                })}
               </span>
             )}
           </span>
@@ -89,7 +95,7 @@ function Page({ detail }: { detail: Detail }) {
             search={{ dataset: input?.datasetId }}
             className={buttonClass()}
           >
-            Pipeline
+            {m.pipeline}
           </Link>
         )}
       </PageHeader>
@@ -101,7 +107,7 @@ function Page({ detail }: { detail: Detail }) {
         <History job={job} />
         <Panel>
           <details>
-            <summary className="font-semibold">Specification</summary>
+            <summary className="font-semibold">{m.specification}</summary>
             <div className="mt-3">
               <Code>{JSON.stringify(detail.spec, null, 2)}</Code>
             </div>
@@ -119,5 +125,5 @@ function Delete({ id }: { id: string }) {
     await act(client, DeleteJobDocument, { input: { id } });
     await navigate({ to: "/jobs" });
   };
-  return <Confirm label="Delete" question="Delete it with its result?" act={remove} />;
+  return <Confirm label={m.delete} question={m.deleteWithResult} act={remove} />;
 }

@@ -11,14 +11,15 @@ import { usePages } from "@/lib/paging";
 import { useStore } from "@/lib/store";
 import { CancelOrRetry } from "./actions";
 import { mergeJobs, newer } from "./merge";
+import { m } from "./messages";
 import { JobBadge } from "./status";
 
-const FILTERS: { name: string; statuses: JobStatus[] | null }[] = [
-  { name: "All", statuses: null },
-  { name: "Under way", statuses: ["PENDING", "RUNNING"] },
-  { name: "Succeeded", statuses: ["SUCCEEDED"] },
-  { name: "Failed", statuses: ["FAILED"] },
-  { name: "Cancelled", statuses: ["CANCELLED"] },
+const FILTERS: { name: () => string; statuses: JobStatus[] | null }[] = [
+  { name: () => m.all, statuses: null },
+  { name: () => m.underWay, statuses: ["PENDING", "RUNNING"] },
+  { name: () => m.succeeded, statuses: ["SUCCEEDED"] },
+  { name: () => m.failed, statuses: ["FAILED"] },
+  { name: () => m.cancelled, statuses: ["CANCELLED"] },
 ];
 
 /** Jobs that changed since the page was opened, by id. */
@@ -50,20 +51,20 @@ export function JobsPage() {
 
   return (
     <>
-      <PageHeader title="Jobs" note="Live: this list follows every change.">
+      <PageHeader title={m.jobs} note={m.listIsLive}>
         <Link
           to="/pipelines/new"
           search={{ dataset: undefined, template: undefined }}
           className={buttonClass("primary")}
         >
-          New pipeline
+          {m.newPipeline}
         </Link>
       </PageHeader>
       <fieldset className="mb-4 flex flex-wrap gap-1">
-        <legend className="sr-only">Show jobs</legend>
+        <legend className="sr-only">{m.showJobs}</legend>
         {FILTERS.map(({ name }, index) => (
           <button
-            key={name}
+            key={name()}
             type="button"
             aria-pressed={index === filter}
             onClick={() => setFilter(index)}
@@ -72,20 +73,18 @@ export function JobsPage() {
               index === filter ? "border-accent bg-tint text-accent-strong" : "border-line bg-surface hover:bg-raised",
             )}
           >
-            {name}
+            {name()}
           </button>
         ))}
       </fieldset>
       {list.error && <Failed error={list.error} retry={list.reload} />}
-      {items === null && list.loading && <Loading what="Loading jobs" />}
+      {items === null && list.loading && <Loading what={m.loadingJobs} />}
       {items?.length === 0 && (
-        <Empty title={statuses ? "No such jobs" : "No jobs yet"}>
-          <p>
-            {statuses ? "Choose another filter above." : "Open a data set, say what should happen to it, and run it."}
-          </p>
+        <Empty title={statuses ? m.noSuchJobs : m.noJobsYet}>
+          <p>{statuses ? m.chooseAnotherFilter : m.howToBegin}</p>
           {!statuses && (
             <Link to="/datasets" className={buttonClass()}>
-              To the data sets
+              {m.toTheDataSets}
             </Link>
           )}
         </Empty>
@@ -98,7 +97,7 @@ export function JobsPage() {
       {list.hasMore && (
         <div className="mt-4 text-center">
           <Button onClick={list.more} busy={list.loading}>
-            Show more
+            {m.showMore}
           </Button>
         </div>
       )}
@@ -116,17 +115,13 @@ function Table({ items, changed }: TableProps) {
     <table className="w-full text-left">
       <thead className="text-sm text-muted">
         <tr>
-          {["Job", "Status", "Progress", "Rows out", "Took", "Started"].map((name) => (
-            <th
-              key={name}
-              scope="col"
-              className={classes("px-4 py-2 font-medium", name === "Rows out" && "text-right")}
-            >
+          {[m.job, m.status, m.progress, m.rowsOut, m.took, m.started].map((name) => (
+            <th key={name} scope="col" className={classes("px-4 py-2 font-medium", name === m.rowsOut && "text-right")}>
               {name}
             </th>
           ))}
           <th scope="col" className="px-4 py-2">
-            <span className="sr-only">Actions</span>
+            <span className="sr-only">{m.actions}</span>
           </th>
         </tr>
       </thead>
@@ -134,7 +129,12 @@ function Table({ items, changed }: TableProps) {
         {items.map((job) => (
           <tr key={job.id} className="border-t border-line hover:bg-raised">
             <td className="max-w-72 truncate px-4 py-2.5">
-              <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium text-accent hover:underline">
+              <Link
+                to="/jobs/$id"
+                params={{ id: job.id }}
+                className="font-medium text-accent hover:underline"
+                translate="no"
+              >
                 {job.name}
               </Link>
             </td>
@@ -143,10 +143,10 @@ function Table({ items, changed }: TableProps) {
             </td>
             <td className="w-56 px-4 py-2.5">
               {job.status === "RUNNING" ? (
-                <Progress value={job.progress?.fraction ?? null} label={`Progress of ${job.name}`} />
+                <Progress value={job.progress?.fraction ?? null} label={m.progressOf({ name: job.name })} />
               ) : (
                 job.error && (
-                  <span className="line-clamp-2 text-sm text-muted" title={job.error.message}>
+                  <span lang="en" className="line-clamp-2 text-sm text-muted" title={job.error.message}>
                     <Words text={job.error.message} />
                   </span>
                 )

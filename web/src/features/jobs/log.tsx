@@ -2,9 +2,10 @@ import { useEffect, useRef, useState } from "react";
 import { Panel } from "@/components/layout";
 import { classes } from "@/components/ui";
 import { JobLogDocument } from "@/gql/graphql";
-import { count, plural } from "@/lib/format";
+import { clock } from "@/lib/format";
 import { useSubscription } from "@/lib/live";
 import { appendLines, type LogLine, MOST_LINES, markedParts, matching } from "./merge";
+import { m } from "./messages";
 
 const LEVELS: Record<LogLine["level"], string> = {
   DEBUG: "text-muted",
@@ -44,10 +45,10 @@ export function JobLog({ id }: { id: string }) {
   useEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [lines, follow, wanted]);
-  const found = wanted.trim() ? `${plural(shown.length, "line")} of ${count(lines.length)}` : "";
+  const found = wanted.trim() ? m.linesOf({ count: shown.length, all: lines.length }) : "";
   return (
     <Panel
-      title="Log"
+      title={m.log}
       actions={
         <>
           <span role="status" className="text-sm text-muted tabular-nums">
@@ -57,8 +58,8 @@ export function JobLog({ id }: { id: string }) {
             type="search"
             value={wanted}
             onChange={(event) => setWanted(event.target.value)}
-            aria-label="Search the log"
-            placeholder="Search"
+            aria-label={m.searchTheLog}
+            placeholder={m.search}
             className="min-h-7 w-40 rounded-lg border border-field bg-surface px-2.5 text-sm placeholder:text-muted"
           />
           <label className="flex items-center gap-2 text-sm">
@@ -68,17 +69,17 @@ export function JobLog({ id }: { id: string }) {
               onChange={(event) => setFollow(event.target.checked)}
               className="size-4 accent-accent"
             />
-            Follow
+            {m.follow}
           </label>
         </>
       }
     >
       {shown.length === 0 ? (
-        <p className="text-muted">{lines.length === 0 ? "Nothing yet." : "No line has this text."}</p>
+        <p className="text-muted">{lines.length === 0 ? m.nothingYet : m.noLineHasIt}</p>
       ) : (
         <ol
           ref={box}
-          aria-label="Log of the job"
+          aria-label={m.logOfTheJob}
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
           tabIndex={0}
           className="max-h-72 overflow-auto rounded-lg bg-raised p-3 font-mono text-sm"
@@ -87,9 +88,9 @@ export function JobLog({ id }: { id: string }) {
           {shown.map((line) => (
             <li key={line.sequence} className={classes("flex gap-3", LEVELS[line.level])}>
               <time className="shrink-0 text-muted" dateTime={line.at}>
-                {new Date(line.at).toLocaleTimeString("en-GB")}
+                {clock(line.at)}
               </time>
-              <span className="min-w-0 break-words whitespace-pre-wrap">
+              <span lang="en" className="min-w-0 break-words whitespace-pre-wrap">
                 {line.level !== "INFO" && <strong>{line.level} </strong>}
                 <Marked text={line.message} wanted={wanted} />
               </span>
@@ -97,9 +98,7 @@ export function JobLog({ id }: { id: string }) {
           ))}
         </ol>
       )}
-      {lines.length >= MOST_LINES && (
-        <p className="mt-2 text-sm text-muted">These are the newest {count(MOST_LINES)} lines.</p>
-      )}
+      {lines.length >= MOST_LINES && <p className="mt-2 text-sm text-muted">{m.newestLines({ lines: MOST_LINES })}</p>}
     </Panel>
   );
 }

@@ -10,6 +10,7 @@ import {
   type SchemaElement,
   toJson,
 } from "hyparquet";
+import { m } from "./messages";
 import { dateText, decimalText, timestampText } from "./values";
 
 export interface ParquetFile {
@@ -42,7 +43,7 @@ function remote({ url, sizeBytes }: ParquetFile): AsyncBuffer {
     byteLength: sizeBytes,
     async slice(start, end = sizeBytes) {
       const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
-      if (response.status !== 206) throw new Error(`The storage answered ${response.status}. Load the page again.`);
+      if (response.status !== 206) throw new Error(m.storageAnswered({ status: response.status }));
       return response.arrayBuffer();
     },
   };

@@ -4,6 +4,7 @@ import { Facts, Panel } from "@/components/layout";
 import type { JobRowFragment } from "@/gql/graphql";
 import { bytes, count, duration, percent, remaining, secondsBetween } from "@/lib/format";
 import { isEnded } from "./merge";
+import { m } from "./messages";
 
 /** Time that passes while a job runs. */
 function useNow(running: boolean): number {
@@ -22,34 +23,32 @@ export function JobProgress({ job }: { job: JobRowFragment }) {
   const seconds = job.startedAt ? secondsBetween(job.startedAt, job.finishedAt, now) : null;
   const rate = progress && seconds && seconds > 0.5 ? progress.rowsIn / seconds : null;
   const facts: [string, React.ReactNode][] = [
-    [isEnded(job.status) ? "Took" : "Running for", duration(seconds)],
-    ["Read", progress ? `${bytes(progress.bytesRead)} of ${bytes(progress.bytesTotal)}` : "–"],
-    ["Rows in", count(progress?.rowsIn)],
-    ["Rows out", count(progress?.rowsOut)],
-    ["Filtered", count(progress?.rowsFiltered)],
-    ["Rejected", count(progress?.rowsRejected)],
+    [isEnded(job.status) ? m.took : m.runningFor, duration(seconds)],
+    [m.read, progress ? m.of({ some: bytes(progress.bytesRead), all: bytes(progress.bytesTotal) }) : "–"],
+    [m.rowsIn, count(progress?.rowsIn)],
+    [m.rowsOut, count(progress?.rowsOut)],
+    [m.filtered, count(progress?.rowsFiltered)],
+    [m.rejected, count(progress?.rowsRejected)],
   ];
-  if (rate) facts.push(["Rows per second", count(rate)]);
+  if (rate) facts.push([m.rowsPerSecond, count(rate)]);
   return (
-    <Panel title="Progress">
+    <Panel title={m.progress}>
       <div className="grid grid-cols-1 gap-4">
         {job.status === "PENDING" && (
-          <p className="text-muted">Waiting for a worker{job.attempt > 0 && "; the last attempt broke off"}.</p>
+          <p className="text-muted">{job.attempt > 0 ? m.waitingForWorkerAgain : m.waitingForWorker}</p>
         )}
         {job.status === "RUNNING" && (
           <div className="grid gap-1">
-            <Progress value={progress?.fraction ?? null} label="Progress of the job" />
+            <Progress value={progress?.fraction ?? null} label={m.progressOfTheJob} />
             <p className="text-sm text-muted tabular-nums">
               {percent(progress?.fraction)}
-              {progress?.stage && ` · ${progress.stage}`}
-              {progress?.etaSeconds != null && ` · ${remaining(progress.etaSeconds)} left`}
+              {progress?.stage && <span lang="en">{` · ${progress.stage}`}</span>}
+              {progress?.etaSeconds != null && ` · ${m.timeLeft({ time: remaining(progress.etaSeconds) })}`}
             </p>
           </div>
         )}
         <Facts facts={facts} />
-        {!isEnded(job.status) && (
-          <p className="text-sm text-muted">You may close this page: the job goes on, and stands under Jobs.</p>
-        )}
+        {!isEnded(job.status) && <p className="text-sm text-muted">{m.pageMayBeClosed}</p>}
         {job.status === "SUCCEEDED" && progress && <Ledger progress={progress} />}
       </div>
     </Panel>
@@ -62,8 +61,7 @@ function Ledger({ progress }: { progress: NonNullable<JobRowFragment["progress"]
   if (rowsIn !== rowsOut + rowsFiltered + rowsRejected) return null;
   return (
     <p className="text-sm text-muted tabular-nums">
-      Every row is accounted for: {count(rowsIn)} in = {count(rowsOut)} out + {count(rowsFiltered)} filtered +{" "}
-      {count(rowsRejected)} rejected.
+      {m.everyRowIsAccountedFor({ rowsIn, rowsOut, rowsFiltered, rowsRejected })}
     </p>
   );
 }

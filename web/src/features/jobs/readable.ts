@@ -1,4 +1,5 @@
-/** Which results can be read by ranges, and how. Pure. */
+/** Which results can be read in place, and how. Pure. */
+import type { Packing } from "./packed";
 import type { ParquetFile } from "./parquet";
 import type { TextDialect, TextFile } from "./text-rows";
 
@@ -20,16 +21,26 @@ export function parquetFiles(files: readonly File[]): ParquetFile[] | null {
   return files.map(({ url, sizeBytes, rows }) => ({ url, sizeBytes, rows: rows ?? 0 }));
 }
 
-/** The files of a result in plain text, and how they were written; null of another one, and of compressed text. */
-export function textOf(files: readonly File[], output: unknown): { files: TextFile[]; dialect: TextDialect } | null {
+export interface Text {
+  files: TextFile[];
+  dialect: TextDialect;
+  /** What they are packed with; null is plain text. */
+  packing: Packing | null;
+}
+
+/** The files of a text result, and how they were written; null of another one. */
+export function textOf(files: readonly File[], output: unknown): Text | null {
   const format = files[0]?.format;
-  if (format !== "csv" && format !== "tsv" && format !== "lines") return null;
-  const { compression, delimiter, header } = (output ?? {}) as Record<string, unknown>;
-  if (!files.every(whole) || (typeof compression === "string" && compression !== "none")) return null;
+  if (format !== "csv" && format !== "tsv" && format !== "lines" && format !== "ndjson") return null;
+  const { compression = "none", delimiter, header } = (output ?? {}) as Record<string, unknown>;
+  const packing = compression === "gzip" || compression === "zstd" ? compression : null;
+  if (!files.every(whole) || (packing === null && compression !== "none")) return null;
+  const lines = format === "lines" || format === "ndjson";
   const usual = format === "tsv" ? "\t" : ",";
   const dialect = {
-    delimiter: format === "lines" ? null : typeof delimiter === "string" ? delimiter : usual,
-    header: format !== "lines" && header !== false,
+    delimiter: lines ? null : typeof delimiter === "string" ? delimiter : usual,
+    header: !lines && header !== false,
+    json: format === "ndjson",
   };
-  return { files: files.map(({ url, sizeBytes }) => ({ url, sizeBytes })), dialect };
+  return { files: files.map(({ url, sizeBytes }) => ({ url, sizeBytes })), dialect, packing };
 }

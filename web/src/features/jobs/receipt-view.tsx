@@ -1,8 +1,10 @@
+import { Data } from "@/components/data";
 import { Facts, Panel } from "@/components/layout";
 import { Cell, Row, Table } from "@/components/table";
 import { Button } from "@/components/ui";
 import { bytes, count, dateTime, duration } from "@/lib/format";
-import { type Receipt, type Stored, throughSteps } from "./receipt";
+import { m } from "./messages";
+import { type Attempt, type Receipt, type Stored, throughSteps } from "./receipt";
 
 /** Rows before and after each step, and what an expectation found. */
 export function Steps({ receipt }: { receipt: Receipt }) {
@@ -10,25 +12,32 @@ export function Steps({ receipt }: { receipt: Receipt }) {
   if (steps.length === 0) return null;
   const unknown = steps.some((step) => step.rowsOut === null);
   return (
-    <Panel title="Rows by step">
+    <Panel title={m.rowsByStep}>
       <Table
-        caption="Rows by step"
-        head={["Step", "What", "Rows in", "Rows out", "Left out"]}
-        right={["Rows in", "Rows out", "Left out"]}
+        caption={m.rowsByStep}
+        head={[m.step, m.what, m.rowsIn, m.rowsOut, m.leftOut]}
+        right={[m.rowsIn, m.rowsOut, m.leftOut]}
       >
         {steps.map((step, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the steps of a job that ended never move
           <Row key={index}>
             <Cell>{index + 1}</Cell>
             <Cell plain>
-              <span className="font-medium">{step.step}</span>
-              {step.expectation && <span className="text-muted"> {step.expectation}</span>}
-              {step.rowsBroken != null && (
-                <span className={step.rowsBroken > 0 ? "text-warn" : "text-muted"}>
-                  {` · ${count(step.rowsBroken)} not as expected`}
+              <span translate="no" className="font-medium">
+                {step.step}
+              </span>
+              {step.expectation && (
+                <span translate="no" className="text-muted">
+                  {" "}
+                  {step.expectation}
                 </span>
               )}
-              {step.seed != null && <span className="text-muted"> · seed {step.seed}</span>}
+              {step.rowsBroken != null && (
+                <span className={step.rowsBroken > 0 ? "text-warn" : "text-muted"}>
+                  {` · ${m.rowsNotAsExpected({ count: step.rowsBroken })}`}
+                </span>
+              )}
+              {step.seed != null && <span className="text-muted">{` · ${m.seedIs({ seed: String(step.seed) })}`}</span>}
             </Cell>
             <Cell right>{count(step.rowsIn)}</Cell>
             <Cell right>{count(step.rowsOut)}</Cell>
@@ -38,9 +47,7 @@ export function Steps({ receipt }: { receipt: Receipt }) {
           </Row>
         ))}
       </Table>
-      {unknown && (
-        <p className="pt-2 text-sm text-muted">– where the engine ran a step together with its neighbours.</p>
-      )}
+      {unknown && <p className="pt-2 text-sm text-muted">{m.rowsOfStepUnknown}</p>}
     </Panel>
   );
 }
@@ -48,27 +55,27 @@ export function Steps({ receipt }: { receipt: Receipt }) {
 /** What was done, with what, from what, to what; the whole of it as JSON. */
 export function ReceiptView({ receipt, whole, name }: { receipt: Receipt; whole: unknown; name: string }) {
   const facts: [string, React.ReactNode][] = [
-    ["Engine", receipt.engineVersion ?? "–"],
-    ["Service", receipt.serviceVersion ?? "–"],
-    ["Engine time", duration(receipt.engineSeconds)],
-    ["Peak memory", bytes(receipt.peakMemoryBytes)],
-    ["Written", bytes(receipt.bytesWritten)],
-    ["Worker", receipt.worker ?? "–"],
+    [m.engine, receipt.engineVersion ?? "–"],
+    [m.service, receipt.serviceVersion ?? "–"],
+    [m.engineTime, duration(receipt.engineSeconds)],
+    [m.peakMemory, bytes(receipt.peakMemoryBytes)],
+    [m.written, bytes(receipt.bytesWritten)],
+    [m.worker, <Data key="worker">{receipt.worker ?? "–"}</Data>],
   ];
   return (
     <Panel
-      title="Receipt"
+      title={m.receipt}
       actions={
         <Button small onClick={() => save(`${name}.receipt.json`, JSON.stringify(whole, null, 2))}>
-          Download as JSON
+          {m.downloadAsJson}
         </Button>
       }
     >
       <div className="grid grid-cols-1 gap-4">
         <Facts facts={facts} />
-        <p className="text-sm break-all text-muted">SHA-256 of the specification: {receipt.specSha256 ?? "–"}</p>
-        <Files title="Read" files={receipt.inputs} />
-        <Files title="Made" files={receipt.outputs} />
+        <p className="text-sm break-all text-muted">{m.sumOfSpecification({ sum: receipt.specSha256 ?? "–" })}</p>
+        <Files title={m.read} files={receipt.inputs} />
+        <Files title={m.made} files={receipt.outputs} />
         {receipt.attempts.length > 1 && <Attempts receipt={receipt} />}
       </div>
     </Panel>
@@ -80,11 +87,11 @@ function Files({ title, files }: { title: string; files: Stored[] }) {
   return (
     <div>
       <h3 className="text-sm font-medium">{title}</h3>
-      <ul className="text-sm text-muted">
+      <ul translate="no" className="text-sm text-muted">
         {files.map((file) => (
           <li key={file.name} className="break-words">
             {file.fileName ?? file.name} · {bytes(file.sizeBytes)}
-            {file.etag && ` · ETag ${file.etag.replaceAll('"', "")}`}
+            {file.etag && ` · ${m.etagIs({ etag: file.etag.replaceAll('"', "") })}`}
           </li>
         ))}
       </ul>
@@ -95,18 +102,35 @@ function Files({ title, files }: { title: string; files: Stored[] }) {
 function Attempts({ receipt }: { receipt: Receipt }) {
   return (
     <div>
-      <h3 className="text-sm font-medium">Attempts</h3>
+      <h3 className="text-sm font-medium">{m.attempts}</h3>
       <ol className="text-sm text-muted">
         {receipt.attempts.map((each) => (
-          <li key={`${each.attempt} ${each.startedAt}`}>
-            {each.attempt}: {dateTime(each.startedAt)} on {each.worker}, {duration(each.seconds)},{" "}
-            {(each.outcome ?? "under way").toLowerCase().replaceAll("_", " ")}
-            {each.error?.message && `: ${each.error.message}`}
-          </li>
+          <li key={`${each.attempt} ${each.startedAt}`}>{told(each)}</li>
         ))}
       </ol>
     </div>
   );
+}
+
+const OUTCOMES: Record<string, () => string> = {
+  SUCCEEDED: () => m.outcomeSucceeded,
+  FAILED: () => m.outcomeFailed,
+  RETRY: () => m.outcomeRetry,
+  CANCELLED: () => m.outcomeCancelled,
+  LOST: () => m.outcomeLost,
+  DRAINED: () => m.outcomeDrained,
+};
+
+/** An attempt in one line. */
+function told({ attempt, startedAt, worker, seconds, outcome, error }: Attempt): string {
+  const line = {
+    number: attempt,
+    time: dateTime(startedAt),
+    worker,
+    duration: duration(seconds),
+    outcome: outcome === null ? m.outcomeUnderWay : (OUTCOMES[outcome]?.() ?? outcome),
+  };
+  return error?.message ? m.attemptLineError({ ...line, error: error.message }) : m.attemptLine(line);
 }
 
 /** Hand a text to the browser as a file. */

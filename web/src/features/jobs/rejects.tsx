@@ -2,9 +2,9 @@ import { useState } from "react";
 import { Grid } from "@/components/grid";
 import { Note } from "@/components/layout";
 import { Button, buttonClass } from "@/components/ui";
-import { count, plural } from "@/lib/format";
 import { useAction } from "@/lib/use-action";
 import { parseCsv } from "./csv";
+import { m } from "./messages";
 
 /** Bytes of the list that are read to be shown; all of it is for download. */
 const SHOWN_BYTES = 256_000;
@@ -12,7 +12,7 @@ const SHOWN_BYTES = 256_000;
 /** The first of the rejected rows, straight from the storage. */
 async function readRejects(url: string): Promise<string[][]> {
   const response = await fetch(url, { headers: { range: `bytes=0-${SHOWN_BYTES - 1}` } });
-  if (!response.ok) throw new Error(`The storage answered ${response.status}. Load the page again.`);
+  if (!response.ok) throw new Error(m.storageAnswered({ status: response.status }));
   const bytes = await response.arrayBuffer();
   const size = Number(response.headers.get("content-range")?.split("/")[1] ?? bytes.byteLength);
   return parseCsv(new TextDecoder().decode(bytes), bytes.byteLength >= size);
@@ -25,11 +25,7 @@ export function Rejects({ rejects }: { rejects: { rows: number; url: string } })
   const [columns, ...list] = rows ?? [];
   return (
     <div className="mt-3 grid grid-cols-1 gap-3">
-      <Note
-        tone="warn"
-        title={`${plural(rejects.rows, "row")} could not be used and ${rejects.rows === 1 ? "was" : "were"} set aside.`}
-        hint="The list says line, column, reason and the raw text of each."
-      >
+      <Note tone="warn" title={m.rowsSetAside({ count: rejects.rows })} hint={m.whatTheListSays}>
         <div className="mt-1 flex flex-wrap gap-2">
           {!rows && (
             <Button
@@ -37,20 +33,20 @@ export function Rejects({ rejects }: { rejects: { rows: number; url: string } })
               busy={action.busy}
               onClick={() => action.run(async () => setRows(await readRejects(rejects.url)))}
             >
-              Show them
+              {m.showThem}
             </Button>
           )}
           <a href={rejects.url} download className={buttonClass("secondary", true)}>
-            Download {count(rejects.rows)} rejected
+            {m.downloadRejected({ rows: rejects.rows })}
           </a>
         </div>
         {action.refusal && <p className="text-sm text-bad">{action.refusal.message}</p>}
       </Note>
       {columns && (
         <>
-          <Grid columns={columns} rows={list} caption="Rejected rows" />
+          <Grid columns={columns} rows={list} caption={m.rejectedRows} />
           {list.length < rejects.rows && (
-            <p className="text-sm text-muted">The first {count(list.length)}; all of them are in the download.</p>
+            <p className="text-sm text-muted">{m.firstRejectedShown({ rows: list.length })}</p>
           )}
         </>
       )}

@@ -4,8 +4,8 @@ import { Grid } from "@/components/grid";
 import { Failed, Loading, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { JobPreviewDocument } from "@/gql/graphql";
-import { count } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { m } from "./messages";
 import { parquetFiles, textOf } from "./readable";
 import type { Result } from "./result";
 
@@ -32,13 +32,13 @@ export function ResultRows({ id, name, result, output }: Props) {
   const more = preview !== undefined && result.rows > shown;
   return (
     <Panel
-      title={all ? "Rows" : "First rows"}
+      title={all ? m.rows : m.firstRows}
       actions={
         more &&
         !all &&
         (files || text) && (
           <Button small onClick={() => setAll(true)}>
-            {files ? "Scroll" : "Page"} through all {count(result.rows)}
+            {files ? m.scrollThroughAll({ rows: result.rows }) : m.pageThroughAll({ rows: result.rows })}
           </Button>
         )
       }
@@ -46,9 +46,9 @@ export function ResultRows({ id, name, result, output }: Props) {
       {error && !preview ? (
         <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
       ) : !preview ? (
-        <Loading what="Reading the first rows" />
+        <Loading what={m.readingTheFirstRows} />
       ) : all && (files || text) ? (
-        <Suspense fallback={<Loading what="Opening the result" />}>
+        <Suspense fallback={<Loading what={m.openingTheResult} />}>
           {files && (
             <AllRows
               columns={preview.columns}
@@ -63,18 +63,14 @@ export function ResultRows({ id, name, result, output }: Props) {
         </Suspense>
       ) : (
         <>
-          <Grid
-            columns={preview.columns}
-            rows={preview.rows}
-            types={types}
-            caption={`First rows of the result of ${name}`}
-          />
+          <Grid columns={preview.columns} rows={preview.rows} types={types} caption={m.firstRowsOf({ name })} />
           {more && (
             <p className="mt-2 text-sm text-muted">
-              The first {count(shown)} of {count(result.rows)} rows.{" "}
-              {files || text
-                ? "All of them can be looked at here, by the button above, and are in the download."
-                : `All of them are in the download${result.flight ? ", and in what the code below loads" : ""}.`}
+              {m.firstOfRows({
+                shown,
+                all: result.rows,
+                where: files || text ? m.allToBeSeenHere : result.flight ? m.allInDownloadAndCode : m.allInDownload,
+              })}
             </p>
           )}
         </>

@@ -4,8 +4,9 @@ import { Code, CopyButton } from "@/components/data";
 import { Failed, Loading, Panel } from "@/components/layout";
 import { buttonClass, classes } from "@/components/ui";
 import { JobResultViewDocument, type JobResultViewQuery } from "@/gql/graphql";
-import { bytes, dateTime, plural } from "@/lib/format";
+import { bytes, dateTime } from "@/lib/format";
 import { fromCombined } from "@/lib/refusal";
+import { m } from "./messages";
 import { toReceipt } from "./receipt";
 import { ReceiptView, Steps } from "./receipt-view";
 import { Rejects } from "./rejects";
@@ -36,7 +37,7 @@ export function JobResult({ id, name, output }: { id: string; name: string; outp
     return (
       // as high as what comes, so that nothing in sight moves when it does
       <div className="min-h-dvh">
-        <Loading what="Loading the result" />
+        <Loading what={m.loadingTheResult} />
       </div>
     );
   }
@@ -54,11 +55,8 @@ export function JobResult({ id, name, output }: { id: string; name: string; outp
 
 function Expired({ at }: { at: string | null }) {
   return (
-    <Panel title="Result">
-      <p className="text-muted">
-        Its files were removed{at && ` on ${dateTime(at)}`}, as the workspace keeps results for a time only. The receipt
-        still says what there was; run the pipeline again to have them back.
-      </p>
+    <Panel title={m.result}>
+      <p className="text-muted">{at ? m.filesWereRemovedOn({ time: dateTime(at) }) : m.filesWereRemoved}</p>
     </Panel>
   );
 }
@@ -66,21 +64,27 @@ function Expired({ at }: { at: string | null }) {
 function Files({ result }: { result: Result }) {
   return (
     <Panel
-      title="Result"
-      actions={<span className="text-muted">{`${plural(result.rows, "row")} · ${bytes(result.sizeBytes)}`}</span>}
+      title={m.result}
+      actions={
+        <span className="text-muted">{m.rowsAndSize({ count: result.rows, size: bytes(result.sizeBytes) })}</span>
+      }
     >
       <ul className="divide-y divide-line">
         {result.files.map((file) => (
           <li key={file.name} className="flex flex-wrap items-center justify-between gap-2 py-2">
             <span className="min-w-0 break-words">
-              <span className="font-medium">{file.name}</span>{" "}
-              <span className="text-muted">
-                {file.format} · {bytes(file.sizeBytes)}
-                {file.rows != null && ` · ${plural(file.rows, "row")}`}
-              </span>
+              <span translate="no" className="font-medium">
+                {file.name}
+              </span>{" "}
+              <span className="text-muted">{described(file)}</span>
             </span>
-            <a href={file.url} download className={buttonClass("primary", true)} aria-label={`Download ${file.name}`}>
-              Download
+            <a
+              href={file.url}
+              download
+              className={buttonClass("primary", true)}
+              aria-label={m.downloadFile({ name: file.name })}
+            >
+              {m.download}
             </a>
           </li>
         ))}
@@ -90,19 +94,25 @@ function Files({ result }: { result: Result }) {
   );
 }
 
+function described({ format, sizeBytes, rows }: Result["files"][number]): string {
+  const known = { format, size: bytes(sizeBytes) };
+  return rows == null ? m.formatAndSize(known) : m.formatSizeRows({ ...known, count: rows });
+}
+
 const LIBRARIES = ["polars", "pandas", "duckdb"] as const;
 
 function Snippets({ flight }: { flight: NonNullable<Result["flight"]> }) {
   const [library, setLibrary] = useState<(typeof LIBRARIES)[number]>("polars");
   const code = flight.snippets[library];
   return (
-    <Panel title="Load it in Python, over Arrow Flight" actions={<CopyButton text={code} />}>
+    <Panel title={m.loadInPython} actions={<CopyButton text={code} />}>
       <fieldset className="mb-2 flex gap-1">
-        <legend className="sr-only">Library</legend>
+        <legend className="sr-only">{m.library}</legend>
         {LIBRARIES.map((each) => (
           <button
             key={each}
             type="button"
+            translate="no"
             aria-pressed={each === library}
             onClick={() => setLibrary(each)}
             className={classes(
@@ -115,10 +125,7 @@ function Snippets({ flight }: { flight: NonNullable<Result["flight"]> }) {
         ))}
       </fieldset>
       <Code>{code}</Code>
-      <p className="mt-2 text-sm text-muted">
-        The code carries a ticket that lets whoever has it read this result for about an hour. The server is{" "}
-        {flight.location}.
-      </p>
+      <p className="mt-2 text-sm text-muted">{m.codeCarriesATicket({ location: flight.location })}</p>
     </Panel>
   );
 }

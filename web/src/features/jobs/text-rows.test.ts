@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { cutRows, readRows } from "./text-rows";
+import { cutRows, plain, readRows } from "./text-rows";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const cut = (text: string, whole = false, limit = 10) => cutRows(bytes(text), ",", limit, whole);
@@ -15,7 +15,8 @@ function storage(texts: Record<string, string>) {
     const body = bytes(texts[url] ?? "").slice(first, (last ?? 0) + 1);
     return new Response(body, { status: 206 });
   });
-  return { files: Object.entries(texts).map(([url, text]) => ({ url, sizeBytes: bytes(text).length })), asked };
+  const sources = Object.entries(texts).map(([url, text]) => plain({ url, sizeBytes: bytes(text).length }));
+  return { sources, asked };
 }
 
 describe("cutRows", () => {
@@ -46,25 +47,25 @@ describe("cutRows", () => {
 });
 
 describe("readRows", () => {
-  const dialect = { delimiter: ",", header: true };
+  const dialect = { delimiter: ",", header: true, json: false };
   it("goes on where it stopped, past the names of columns and from file to file", async () => {
-    const { files } = storage({ one: "n\n1\n2\n", two: "n\n3\n4\n" });
-    const first = await readRows(files, dialect, { file: 0, offset: 0 }, 3);
+    const { sources } = storage({ one: "n\n1\n2\n", two: "n\n3\n4\n" });
+    const first = await readRows(sources, dialect, { file: 0, offset: 0 }, 3);
     expect(first.rows).toEqual([["1"], ["2"], ["3"]]);
     expect(first.next).toEqual({ file: 1, offset: 4 });
-    const second = await readRows(files, dialect, { file: 1, offset: 4 }, 3);
+    const second = await readRows(sources, dialect, { file: 1, offset: 4 }, 3);
     expect(second).toEqual({ rows: [["4"]], next: null });
   });
   it("reads more for a row that is longer than one read", async () => {
     const long = "x".repeat(2_500_000);
-    const { files, asked } = storage({ one: `n\n1\n${long}\n3\n` });
-    const { rows } = await readRows(files, dialect, { file: 0, offset: 0 }, 10);
+    const { sources, asked } = storage({ one: `n\n1\n${long}\n3\n` });
+    const { rows } = await readRows(sources, dialect, { file: 0, offset: 0 }, 10);
     expect(rows.map((row) => row[0]?.length)).toEqual([1, 2_500_000, 1]);
     expect(asked).toEqual(["one 0", "one 4", "one 4"]);
   });
   it("says what the storage answered", async () => {
     vi.stubGlobal("fetch", async () => new Response("gone", { status: 403 }));
-    const files = [{ url: "one", sizeBytes: 5 }];
-    await expect(readRows(files, dialect, { file: 0, offset: 0 }, 1)).rejects.toThrow("The storage answered 403.");
+    const sources = [plain({ url: "one", sizeBytes: 5 })];
+    await expect(readRows(sources, dialect, { file: 0, offset: 0 }, 1)).rejects.toThrow("The storage answered 403.");
   });
 });

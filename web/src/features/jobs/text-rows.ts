@@ -1,14 +1,21 @@
-/** Rows of a text result one after another, read by ranges straight from the storage. Loaded when it is wanted. */
+/** Rows of a text result one after another, straight from the storage. Loaded when it is wanted. */
+import { m } from "./messages";
 
 export interface TextFile {
   url: string;
   sizeBytes: number;
 }
 
-/** How our sink wrote the files: RFC 4180 with this delimiter, or null for plain lines. */
+/** Where bytes `[first, last)` of a text come from; fewer where it ends before. `end`: there is nothing behind them. */
+export interface Source {
+  read(first: number, last: number): Promise<{ piece: Uint8Array; end: boolean }>;
+}
+
+/** How our sink wrote the files: RFC 4180 with this delimiter, or null for plain lines, each of which may be JSON. */
 export interface TextDialect {
   delimiter: string | null;
   header: boolean;
+  json: boolean;
 }
 
 export type TextRow = (string | null)[];
@@ -73,15 +80,26 @@ export function cutRows(
   return { rows, end };
 }
 
-async function range({ url }: TextFile, first: number, last: number): Promise<Uint8Array> {
+/** A file in plain text, read by ranges. */
+export function plain({ url, sizeBytes }: TextFile): Source {
+  return {
+    read: async (first, last) => {
+      const end = Math.min(last, sizeBytes);
+      const piece = first < end ? await range(url, first, end) : new Uint8Array(0);
+      return { piece, end: end === sizeBytes };
+    },
+  };
+}
+
+async function range(url: string, first: number, last: number): Promise<Uint8Array> {
   const response = await fetch(url, { headers: { range: `bytes=${first}-${last - 1}` } });
-  if (response.status !== 206) throw new Error(`The storage answered ${response.status}. Load the page again.`);
+  if (response.status !== 206) throw new Error(m.storageAnswered({ status: response.status }));
   return new Uint8Array(await response.arrayBuffer());
 }
 
 /** Read up to `count` rows from a place on; `next` is where the following row begins, null at the end of all files. */
 export async function readRows(
-  files: readonly TextFile[],
+  sources: readonly Source[],
   { delimiter, header }: TextDialect,
   from: Place,
   count: number,
@@ -90,21 +108,16 @@ export async function readRows(
   let { file, offset } = from;
   let size = CHUNK;
   while (rows.length < count) {
-    const source = files[file];
+    const source = sources[file];
     if (!source) return { rows, next: null };
-    if (offset >= source.sizeBytes) {
-      file += 1;
-      offset = 0;
-      continue;
-    }
-    const last = Math.min(offset + size, source.sizeBytes);
     const names = header && offset === 0 ? 1 : 0;
-    const piece = await range(source, offset, last);
-    const cut = cutRows(piece, delimiter, count - rows.length + names, last === source.sizeBytes);
+    const { piece, end } = await source.read(offset, offset + size);
+    const cut = cutRows(piece, delimiter, count - rows.length + names, end);
     rows.push(...cut.rows.slice(names));
     offset += cut.end;
-    if (cut.end === 0) size *= 4;
-    if (size > LONGEST) throw new Error("The next row is longer than can be shown here. It is in the download.");
+    if (end && cut.end === piece.length) [file, offset] = [file + 1, 0];
+    else if (cut.end === 0) size *= 4;
+    if (size > LONGEST) throw new Error(m.nextRowIsTooLong);
   }
   return { rows, next: { file, offset } };
 }

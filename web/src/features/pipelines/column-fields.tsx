@@ -1,4 +1,5 @@
 import { Select, TextField } from "@/components/ui";
+import { m } from "./messages";
 import type { ColumnInfo } from "./spec";
 
 /** Check boxes for columns; unknown ones that are chosen stay visible. */
@@ -17,7 +18,7 @@ export function ColumnChoice({
     return (
       <TextField
         label={legend}
-        hint="Names, separated by commas. Choose a data set to pick from its columns."
+        hint={m.namesByCommas}
         defaultValue={chosen.join(", ")}
         onBlur={(event) =>
           change(
@@ -39,7 +40,7 @@ export function ColumnChoice({
       <legend className="text-sm font-medium">{legend}</legend>
       <div className="mt-1 flex max-h-48 flex-wrap gap-x-4 gap-y-1 overflow-auto">
         {names.map((name) => (
-          <label key={name} className="flex items-center gap-1.5">
+          <label key={name} translate="no" className="flex items-center gap-1.5">
             <input
               type="checkbox"
               className="size-4 accent-accent"
@@ -58,7 +59,7 @@ export function ColumnChoice({
 
 /** One column: chosen from those that are known, else typed. */
 export function ColumnField({
-  label = "Column",
+  label = m.column,
   columns,
   value,
   change,
@@ -74,7 +75,9 @@ export function ColumnField({
   return (
     <Select label={label} value={value} onChange={(event) => change(event.target.value)}>
       {names.map((name) => (
-        <option key={name}>{name}</option>
+        <option key={name} translate="no">
+          {name}
+        </option>
       ))}
     </Select>
   );

@@ -1,4 +1,5 @@
 /** What an expression may go on with: columns and functions. Suggestions only: what is right is the engine's to say. Pure. */
+import { m } from "./messages";
 import { type ColumnInfo, identifier } from "./spec";
 
 export interface Suggestion {
@@ -10,12 +11,15 @@ export interface Suggestion {
   back: number;
 }
 
-const SCALARS: readonly [string, string][] = [
+/** Functions by name: how each is called, and what that does not say. */
+type Known = readonly [name: string, call: string, note?: () => string];
+
+const SCALARS: readonly Known[] = [
   ["abs", "abs(number)"],
-  ["btrim", "btrim(text): without spaces at both ends"],
+  ["btrim", "btrim(text)", () => m.btrimNote],
   ["ceil", "ceil(number)"],
   ["char_length", "char_length(text)"],
-  ["coalesce", "coalesce(a, b, …): the first that is not null"],
+  ["coalesce", "coalesce(a, b, …)", () => m.coalesceNote],
   ["concat", "concat(a, b, …)"],
   ["date_part", "date_part('year', date)"],
   ["date_trunc", "date_trunc('month', date)"],
@@ -25,7 +29,7 @@ const SCALARS: readonly [string, string][] = [
   ["least", "least(a, b, …)"],
   ["left", "left(text, count)"],
   ["lower", "lower(text)"],
-  ["nullif", "nullif(a, b): null when they are equal"],
+  ["nullif", "nullif(a, b)", () => m.nullifNote],
   ["power", "power(base, exponent)"],
   ["regexp_like", "regexp_like(text, pattern)"],
   ["regexp_replace", "regexp_replace(text, pattern, replacement)"],
@@ -41,7 +45,7 @@ const SCALARS: readonly [string, string][] = [
   ["trim", "trim(text)"],
   ["upper", "upper(text)"],
 ];
-const AGGREGATES: readonly [string, string][] = [
+const AGGREGATES: readonly Known[] = [
   ["avg", "avg(number)"],
   ["count", "count(*)"],
   ["max", "max(value)"],
@@ -79,8 +83,13 @@ export function suggest(
   const typed = word.typed.toLowerCase();
   const functions = aggregates ? [...AGGREGATES, ...SCALARS] : SCALARS;
   const all: (Suggestion & { name: string })[] = [
-    ...(columns ?? []).map(({ name, type }) => ({ name, text: identifier(name), note: type || "column", back: 0 })),
-    ...functions.map(([name, note]) => ({ name, text: `${name}()`, note, back: 1 })),
+    ...(columns ?? []).map(({ name, type }) => ({ name, text: identifier(name), note: type || m.columnNote, back: 0 })),
+    ...functions.map(([name, call, note]) => ({
+      name,
+      text: `${name}()`,
+      note: note ? m.functionNote({ call, note: note() }) : call,
+      back: 1,
+    })),
     ...WORDS.map((name) => ({ name, text: name, note: "", back: 0 })),
   ];
   const ranked = all.flatMap((each) => {

@@ -7,6 +7,7 @@ import { fromCombined } from "@/lib/refusal";
 import { TEMPLATES } from "@/lib/templates";
 import { Editor } from "./editor";
 import { startState } from "./editor-state";
+import { m } from "./messages";
 import { emptySpec, parseSpec } from "./spec";
 import { SPECS } from "./templates";
 
@@ -20,11 +21,11 @@ export function NewPipelinePage() {
   const search = useSearch({ strict: false }) as { dataset?: string; template?: string };
   const { choices, error, again } = useChoices();
   if (error && !choices) return <Failed error={fromCombined(error)} retry={again} />;
-  if (!choices) return <Loading what="Loading data sets" />;
+  if (!choices) return <Loading what={m.loadingDataSets} />;
   const template = TEMPLATES.find(({ id }) => id === search.template);
   const dataset = choices.find(({ id }) => id === search.dataset);
   const schema = dataset?.schema ?? null;
-  const name = [template?.title, dataset?.name].filter(Boolean).join(": ");
+  const name = [template?.title(), dataset?.name].filter(Boolean).join(": ");
   const start = startState(template ? name : "", template ? SPECS[template.id](schema) : emptySpec());
   return (
     <Editor
@@ -46,12 +47,12 @@ export function PipelinePage() {
   const pipeline = data?.pipeline;
   if (error && !pipeline)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if ((!pipeline && fetching) || !choices) return <Loading what="Loading the pipeline" />;
+  if ((!pipeline && fetching) || !choices) return <Loading what={m.loadingThePipeline} />;
   if (!pipeline) {
     return (
-      <Empty title="There is no such pipeline.">
+      <Empty title={m.noSuchPipeline}>
         <Link to="/pipelines" className={buttonClass()}>
-          All pipelines
+          {m.allPipelines}
         </Link>
       </Empty>
     );

@@ -5,6 +5,7 @@ import { Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextArea, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import type { EditorEvent, EditorState } from "./editor-state";
+import { m } from "./messages";
 import { Problems } from "./problems";
 import { Reading } from "./reading";
 import { FORMATS, problemsOf } from "./spec";
@@ -29,17 +30,19 @@ export function Editor(props: EditorProps) {
   const part = usePreview(after === null ? null : upTo(state.spec, after), editor.inputs, able);
   useUndoKeys(dispatch);
   const note = saved.version
-    ? `Version ${saved.version}${editor.dirty ? ", changed since" : ""}`
-    : "Say what should happen to a data set, step by step.";
+    ? editor.dirty
+      ? m.versionChangedSince({ version: saved.version })
+      : m.versionNumber({ version: saved.version })
+    : m.sayWhatShouldHappen;
   return (
     <>
-      <PageHeader title={saved.id ? saved.name : "New pipeline"} note={note}>
-        {saved.id && <Confirm label="Delete" question="Really delete?" act={editor.remove} />}
+      <PageHeader title={saved.id ? saved.name : m.newPipeline} data={saved.id !== null} note={note}>
+        {saved.id && <Confirm label={m.delete} question={m.reallyDelete} act={editor.remove} />}
         <Button onClick={editor.save} busy={busy === "save"} disabled={blocked || !editor.dirty}>
-          Save
+          {m.save}
         </Button>
         <Button variant="primary" onClick={editor.run} busy={busy === "run"} disabled={blocked || missing.length > 0}>
-          Run
+          {m.run}
         </Button>
       </PageHeader>
       <div className="grid grid-cols-1 gap-4">
@@ -57,9 +60,9 @@ export function Editor(props: EditorProps) {
         <Panel>
           <div className="grid gap-4 sm:grid-cols-3">
             <TextField
-              label="Name of the pipeline"
+              label={m.nameOfThePipeline}
               value={state.name}
-              placeholder="Orders of India"
+              placeholder={m.ordersOfIndia}
               onChange={(event) => dispatch({ type: "name", name: event.target.value })}
             />
             {editor.names.map((name) => (
@@ -72,19 +75,21 @@ export function Editor(props: EditorProps) {
               />
             ))}
             <Select
-              label="Format of the result"
+              label={m.formatOfTheResult}
               value={String(state.spec.output.format ?? "parquet")}
               onChange={(event) => dispatch({ type: "output", output: { format: event.target.value } })}
             >
               {FORMATS.map((format) => (
-                <option key={format}>{format}</option>
+                <option key={format} translate="no">
+                  {format}
+                </option>
               ))}
             </Select>
           </div>
         </Panel>
         {!json && <Reading spec={state.spec} schema={main?.schema ?? null} dispatch={dispatch} />}
         <div className="flex items-center justify-between gap-2">
-          <h2 className="text-lg font-semibold">Steps</h2>
+          <h2 className="text-lg font-semibold">{m.steps}</h2>
           <div className="flex flex-wrap gap-2">
             <Button
               small
@@ -92,7 +97,7 @@ export function Editor(props: EditorProps) {
               disabled={editor.timeline.past.length === 0}
               onClick={() => dispatch({ type: "undo" })}
             >
-              Undo
+              {m.undo}
             </Button>
             <Button
               small
@@ -100,10 +105,10 @@ export function Editor(props: EditorProps) {
               disabled={editor.timeline.future.length === 0}
               onClick={() => dispatch({ type: "redo" })}
             >
-              Redo
+              {m.redo}
             </Button>
             <Button small aria-pressed={json} onClick={() => setJson(!json)}>
-              {json ? "Show forms" : "Edit as JSON"}
+              {json ? m.showForms : m.editAsJson}
             </Button>
           </div>
         </div>
@@ -122,14 +127,9 @@ export function Editor(props: EditorProps) {
           />
         )}
         <Problems problems={json ? check.problems : problemsOf(check.problems, null)} />
-        {check.error && (
-          <Note tone="bad" title="The pipeline cannot be checked as it is." hint={<Words text={check.error} />} />
-        )}
+        {check.error && <Note tone="bad" title={m.cannotBeChecked} hint={<Words text={check.error} />} />}
         <p role="status" className="text-sm text-muted">
-          {!check.error &&
-            (state.draft
-              ? "The JSON above cannot be read yet."
-              : summary(check.checked, check.problems.length, missing))}
+          {!check.error && (state.draft ? m.jsonCannotBeRead : summary(check.checked, check.problems.length, missing))}
         </p>
         {missing.length === 0 && (
           <TryOut
@@ -167,10 +167,10 @@ function useUndoKeys(dispatch: Dispatch<TimelineEvent>) {
 }
 
 function summary(checked: boolean, problems: number, missing: readonly string[]): string {
-  if (!checked) return "Checking…";
-  if (problems > 0) return problems === 1 ? "One problem to mend." : `${problems} problems to mend.`;
-  if (missing.length > 0) return "Choose a data set to run it on.";
-  return "Checked: it can run. Run, at the top, starts it on all of the data.";
+  if (!checked) return m.checking;
+  if (problems > 0) return m.problemsToMend({ count: problems });
+  if (missing.length > 0) return m.chooseADataSet;
+  return m.checked;
 }
 
 interface SelectProps {
@@ -183,33 +183,36 @@ interface SelectProps {
 function DatasetSelect({ name, choices, value, choose }: SelectProps) {
   const none = choices.length === 0 && (
     <Link to="/datasets" className="text-accent underline">
-      Upload a data set first.
+      {m.uploadADataSetFirst}
     </Link>
   );
   return (
     <Select
-      label={name === "input" ? "Data set" : `Data set “${name}”`}
+      label={name === "input" ? m.dataSet : m.dataSetName({ name })}
       hint={none || undefined}
       value={value}
       onChange={(event) => choose(event.target.value)}
     >
-      <option value="">Choose…</option>
+      <option value="">{m.choose}</option>
       {choices.map((choice) => (
-        <option key={choice.id} value={choice.id} disabled={choice.status !== "READY"}>
-          {choice.name}
-          {choice.status === "FAILED" && " (cannot be read)"}
-          {choice.status === "INSPECTING" && " (being inspected)"}
+        <option key={choice.id} translate="no" value={choice.id} disabled={choice.status !== "READY"}>
+          {choiceText(choice)}
         </option>
       ))}
     </Select>
   );
 }
 
+function choiceText({ name, status }: Choice): string {
+  if (status === "FAILED") return m.nameCannotBeRead({ name });
+  return status === "INSPECTING" ? m.nameBeingInspected({ name }) : name;
+}
+
 function JsonView({ state, dispatch }: { state: EditorState; dispatch: Dispatch<EditorEvent> }) {
   const [text, setText] = useState(() => state.draft?.text ?? JSON.stringify(state.spec, null, 2));
   return (
     <TextArea
-      label="Specification"
+      label={m.specification}
       className="min-h-96 font-mono text-sm"
       spellCheck={false}
       value={text}

@@ -1,6 +1,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { classes, TextArea } from "@/components/ui";
 import { complete, type Suggestion, suggest } from "./completion";
+import { m } from "./messages";
 import type { ColumnInfo } from "./spec";
 
 interface Props {
@@ -74,13 +75,13 @@ export function ExpressionField({ value, columns, aggregates = false, change, ro
         onBlur={close}
       />
       <span role="status" className="sr-only">
-        {found.length > 0 && `${found.length} suggestions, arrow down to choose`}
+        {found.length > 0 && m.suggestions({ count: found.length })}
       </span>
       {found.length > 0 && (
         <div
           id={list}
           role="listbox"
-          aria-label={`Suggestions for ${rest.label}`}
+          aria-label={m.suggestionsFor({ label: rest.label })}
           className="absolute z-10 mt-1 max-h-64 w-full max-w-lg overflow-auto rounded-lg border border-field bg-surface py-1 shadow-lg"
         >
           {found.map((suggestion, index) => (
@@ -99,7 +100,7 @@ export function ExpressionField({ value, columns, aggregates = false, change, ro
                 index === marked && "bg-tint text-accent-strong",
               )}
             >
-              <span>{suggestion.text}</span>
+              <span translate="no">{suggestion.text}</span>
               <span className={classes("truncate font-sans", index !== marked && "text-muted")}>{suggestion.note}</span>
             </div>
           ))}

@@ -1,6 +1,7 @@
 import { Button, Select, TextField } from "@/components/ui";
 import { ColumnField } from "./column-fields";
 import { ExpressionField } from "./expression-field";
+import { m } from "./messages";
 import type { ColumnInfo } from "./spec";
 
 /** One field of a row: a column of the step's input, a text, an expression, or a type. */
@@ -15,15 +16,15 @@ interface Props {
   parts: readonly Part[];
   rows: unknown;
   columns: readonly ColumnInfo[] | null;
-  /** What one row is called: `column`. */
-  what: string;
+  /** What the button says that adds a row. */
+  add: string;
   change: (rows: Record<string, string>[]) => void;
 }
 
 const TYPES = ["utf8", "int64", "float64", "decimal(12,2)", "boolean", "date", "timestamp", "timestamp(UTC)"];
 
 /** Rows of a few fields each, as many steps have them. */
-export function ListForm({ parts, rows, columns, what, change }: Props) {
+export function ListForm({ parts, rows, columns, add, change }: Props) {
   const list = (Array.isArray(rows) ? rows : []) as Record<string, string>[];
   const fresh = () =>
     Object.fromEntries(parts.map(({ name, kind }) => [name, kind === "column" ? (columns?.[0]?.name ?? "") : ""]));
@@ -43,16 +44,16 @@ export function ListForm({ parts, rows, columns, what, change }: Props) {
           ))}
           <Button
             variant="ghost"
-            aria-label={`Remove ${row[parts[0]?.name ?? ""] || what}`}
+            aria-label={m.removeItem({ name: row[parts[0]?.name ?? ""] || m.oneColumn })}
             onClick={() => change(list.toSpliced(index, 1))}
           >
-            Remove
+            {m.remove}
           </Button>
         </div>
       ))}
       <div>
         <Button small onClick={() => change([...list, fresh()])}>
-          {`Add a ${what}`}
+          {add}
         </Button>
       </div>
     </div>
@@ -86,9 +87,11 @@ function Field({ part, value, columns, change }: FieldProps) {
     case "type":
       return (
         <Select label={label} value={value} onChange={(event) => change(event.target.value)}>
-          {!TYPES.includes(value) && <option value={value}>{value || "Choose…"}</option>}
+          {!TYPES.includes(value) && <option value={value}>{value || m.choose}</option>}
           {TYPES.map((type) => (
-            <option key={type}>{type}</option>
+            <option key={type} translate="no">
+              {type}
+            </option>
           ))}
         </Select>
       );

@@ -4,6 +4,7 @@ import { Empty, Failed, Loading, PageHeader, Panel } from "@/components/layout";
 import { Button, buttonClass } from "@/components/ui";
 import { PipelinesDocument } from "@/gql/graphql";
 import { usePages } from "@/lib/paging";
+import { m } from "./messages";
 import { kindOf, parseSpec } from "./spec";
 
 const NEW = { dataset: undefined, template: undefined };
@@ -19,18 +20,18 @@ export function PipelinesPage() {
   const list = usePages(PipelinesDocument, { first: 50 }, (data) => data.pipelines);
   return (
     <>
-      <PageHeader title="Pipelines">
+      <PageHeader title={m.pipelines}>
         <Link to="/pipelines/new" search={NEW} className={buttonClass("primary")}>
-          New pipeline
+          {m.newPipeline}
         </Link>
       </PageHeader>
       {list.error && <Failed error={list.error} retry={list.reload} />}
-      {list.items === null && list.loading && <Loading what="Loading pipelines" />}
+      {list.items === null && list.loading && <Loading what={m.loadingPipelines} />}
       {list.items?.length === 0 && (
-        <Empty title="No pipelines yet">
-          <p>A pipeline says what should happen to a data set: filter, select, aggregate, sort, convert.</p>
+        <Empty title={m.noPipelinesYet}>
+          <p>{m.whatAPipelineIs}</p>
           <Link to="/pipelines/new" search={NEW} className={buttonClass()}>
-            Make one
+            {m.makeOne}
           </Link>
         </Empty>
       )}
@@ -45,13 +46,19 @@ export function PipelinesPage() {
                     params={{ id: pipeline.id }}
                     search={{ dataset: undefined }}
                     className="font-medium text-accent hover:underline"
+                    translate="no"
                   >
                     {pipeline.name}
                   </Link>
-                  <p className="text-sm text-muted">{describe(pipeline.spec)}</p>
+                  <p translate="no" className="text-sm text-muted">
+                    {describe(pipeline.spec)}
+                  </p>
                 </div>
                 <p className="text-sm text-muted">
-                  version {pipeline.latestVersion.version}, <Ago time={pipeline.latestVersion.createdAt} />
+                  {m.versionAndAgeInText({
+                    version: pipeline.latestVersion.version,
+                    ago: <Ago time={pipeline.latestVersion.createdAt} />,
+                  })}
                 </p>
               </li>
             ))}
@@ -61,7 +68,7 @@ export function PipelinesPage() {
       {list.hasMore && (
         <div className="mt-4 text-center">
           <Button onClick={list.more} busy={list.loading}>
-            Show more
+            {m.showMore}
           </Button>
         </div>
       )}

@@ -3,29 +3,30 @@ import { Select, TextArea, TextField } from "@/components/ui";
 import { ColumnChoice, ColumnField } from "./column-fields";
 import { ExpressionField } from "./expression-field";
 import { ListForm, type Part } from "./list-form";
+import { m } from "./messages";
 import { texts } from "./spec";
 import type { StepFormProps } from "./step-forms";
 
 type Form = (props: StepFormProps) => React.ReactNode;
 
 /** A step that is one list of rows. */
-function listForm(field: string, what: string, parts: readonly Part[]): Form {
+function listForm(field: string, parts: () => readonly Part[]): Form {
   return ({ settings, columns, change }) => (
     <ListForm
-      parts={parts}
+      parts={parts()}
       rows={settings[field]}
       columns={columns}
-      what={what}
+      add={m.addColumn}
       change={(rows) => change({ ...settings, [field]: rows })}
     />
   );
 }
 
 /** A step that is one choice of columns. */
-function columnsForm(field: string, legend: string): Form {
+function columnsForm(field: string, legend: () => string): Form {
   return ({ settings, columns, change }) => (
     <ColumnChoice
-      legend={legend}
+      legend={legend()}
       columns={columns}
       chosen={texts(settings[field])}
       change={(names) => change({ ...settings, [field]: names })}
@@ -33,35 +34,32 @@ function columnsForm(field: string, legend: string): Form {
   );
 }
 
-export const DeriveForm = listForm("columns", "column", [
-  { name: "name", label: "Name", kind: "text", placeholder: "total" },
-  { name: "expr", label: "Expression", kind: "expression", placeholder: "unit_price * quantity" },
+export const DeriveForm = listForm("columns", () => [
+  { name: "name", label: m.name, kind: "text", placeholder: m.total },
+  { name: "expr", label: m.expression, kind: "expression", placeholder: "unit_price * quantity" },
 ]);
-export const RenameForm = listForm("columns", "column", [
-  { name: "from", label: "Column", kind: "column" },
-  { name: "to", label: "New name", kind: "text" },
+export const RenameForm = listForm("columns", () => [
+  { name: "from", label: m.column, kind: "column" },
+  { name: "to", label: m.newName, kind: "text" },
 ]);
-export const CastForm = listForm("columns", "column", [
-  { name: "name", label: "Column", kind: "column" },
-  { name: "type", label: "Type", kind: "type" },
+export const CastForm = listForm("columns", () => [
+  { name: "name", label: m.column, kind: "column" },
+  { name: "type", label: m.type, kind: "type" },
 ]);
-export const FillNullForm = listForm("columns", "column", [
-  { name: "name", label: "Column", kind: "column" },
-  { name: "value", label: "Value in place of null", kind: "text", placeholder: "unknown" },
+export const FillNullForm = listForm("columns", () => [
+  { name: "name", label: m.column, kind: "column" },
+  { name: "value", label: m.valueForNull, kind: "text", placeholder: m.unknownValue },
 ]);
-export const DropForm = columnsForm("columns", "Columns to remove");
-export const DropNullForm = columnsForm(
-  "columns",
-  "Remove rows that have a null in one of these; none chosen: in any column",
-);
-export const DistinctForm = columnsForm("on", "Columns that must differ; none chosen: all of them");
+export const DropForm = columnsForm("columns", () => m.columnsToRemove);
+export const DropNullForm = columnsForm("columns", () => m.removeRowsWithNullIn);
+export const DistinctForm = columnsForm("on", () => m.columnsThatMustDiffer);
 
 export function SampleForm({ settings, change }: StepFormProps) {
   const { seed: _, ...rest } = settings;
   return (
     <div className="grid gap-3 sm:grid-cols-2">
       <TextField
-        label="Share of the rows to keep, in percent"
+        label={m.shareToKeep}
         type="number"
         min={0}
         max={100}
@@ -70,10 +68,10 @@ export function SampleForm({ settings, change }: StepFormProps) {
         onChange={(event) => change({ ...settings, fraction: Number(event.target.value) / 100 })}
       />
       <TextField
-        label="Seed"
+        label={m.seed}
         type="number"
         step={1}
-        hint="The same seed keeps the same rows; empty: other rows each time."
+        hint={m.whatASeedIs}
         value={String(settings.seed ?? "")}
         onChange={(event) => change(event.target.value ? { ...settings, seed: Number(event.target.value) } : rest)}
       />
@@ -82,45 +80,45 @@ export function SampleForm({ settings, change }: StepFormProps) {
 }
 
 const HOW = {
-  inner: "only rows with a partner",
-  left: "all rows, with what the other has",
-  right: "all rows of the other, with what these have",
-  full: "all rows of both",
-  semi: "rows that have a partner, without its columns",
-  anti: "rows that have no partner",
-} as const;
+  inner: () => m.inner,
+  left: () => m.left,
+  right: () => m.right,
+  full: () => m.full,
+  semi: () => m.semi,
+  anti: () => m.anti,
+};
 
 export function JoinForm({ settings, columns, change }: StepFormProps) {
   return (
     <div className="grid grid-cols-1 gap-3">
       <div className="grid gap-3 sm:grid-cols-2">
         <TextField
-          label="Name of the other data set"
-          placeholder="customers"
-          hint="Which one it is, you choose at the top."
+          label={m.nameOfTheOther}
+          placeholder={m.customers}
+          hint={m.whichIsChosenAtTheTop}
           value={String(settings.input ?? "")}
           onChange={(event) => change({ ...settings, input: event.target.value })}
         />
         <Select
-          label="Keep"
+          label={m.keep}
           value={String(settings.how ?? "inner")}
           onChange={(event) => change({ ...settings, how: event.target.value })}
         >
           {Object.entries(HOW).map(([value, text]) => (
             <option key={value} value={value}>
-              {text}
+              {text()}
             </option>
           ))}
         </Select>
       </div>
       <ListForm
         parts={[
-          { name: "left", label: "This column", kind: "column" },
-          { name: "right", label: "equals the other’s", kind: "text", placeholder: "id" },
+          { name: "left", label: m.thisColumn, kind: "column" },
+          { name: "right", label: m.equalsTheOthers, kind: "text", placeholder: "id" },
         ]}
         rows={settings.on}
         columns={columns}
-        what="pair of columns"
+        add={m.addPair}
         change={(on) => change({ ...settings, on })}
       />
     </div>
@@ -130,9 +128,9 @@ export function JoinForm({ settings, columns, change }: StepFormProps) {
 export function UnionForm({ settings, change }: StepFormProps) {
   return (
     <TextField
-      label="Names of the data sets to append"
-      placeholder="february, march"
-      hint="Separated by commas; which ones they are, you choose at the top."
+      label={m.namesToAppend}
+      placeholder={m.februaryMarch}
+      hint={m.byCommasChosenAtTheTop}
       defaultValue={texts(settings.inputs).join(", ")}
       onBlur={(event) => {
         const names = event.target.value.split(",").map((name) => name.trim());
@@ -151,10 +149,10 @@ export function ExtractForm({ settings, columns, change }: StepFormProps) {
         change={(column) => change({ ...settings, column })}
       />
       <TextField
-        label="Pattern"
+        label={m.pattern}
         className="font-mono"
         placeholder="(?<level>\w+) (?<message>.*)"
-        hint="A regular expression; each named group becomes a column."
+        hint={m.whatAPatternIs}
         value={String(settings.pattern ?? "")}
         onChange={(event) => change({ ...settings, pattern: event.target.value })}
       />
@@ -162,13 +160,13 @@ export function ExtractForm({ settings, columns, change }: StepFormProps) {
   );
 }
 
-const ON_FAIL = { fail: "the job fails", reject: "the row is set aside", warn: "the row is kept and counted" } as const;
+const ON_FAIL = { fail: () => m.onFailFail, reject: () => m.onFailReject, warn: () => m.onFailWarn };
 
 export function ExpectForm({ settings, columns, change }: StepFormProps) {
   return (
     <div className="grid grid-cols-1 gap-3">
       <ExpressionField
-        label="Each row should have"
+        label={m.eachRowShouldHave}
         placeholder="amount > 0"
         value={String(settings.that ?? "")}
         columns={columns}
@@ -176,19 +174,19 @@ export function ExpectForm({ settings, columns, change }: StepFormProps) {
       />
       <div className="grid gap-3 sm:grid-cols-2">
         <TextField
-          label="Name of the check"
-          placeholder="positive"
+          label={m.nameOfTheCheck}
+          placeholder={m.positive}
           value={String(settings.name ?? "")}
           onChange={(event) => change({ ...settings, name: event.target.value })}
         />
         <Select
-          label="If not"
+          label={m.ifNot}
           value={String(settings.onFail ?? "fail")}
           onChange={(event) => change({ ...settings, onFail: event.target.value })}
         >
           {Object.entries(ON_FAIL).map(([value, text]) => (
             <option key={value} value={value}>
-              {text}
+              {text()}
             </option>
           ))}
         </Select>
@@ -200,12 +198,12 @@ export function ExpectForm({ settings, columns, change }: StepFormProps) {
 export function SqlForm({ settings, change }: StepFormProps) {
   return (
     <TextArea
-      label="One SELECT"
+      label={m.oneSelect}
       rows={5}
       className="font-mono"
       spellCheck={false}
       placeholder="SELECT country, count(*) AS n FROM input GROUP BY country"
-      hint="The rows that come in are the table input."
+      hint={m.rowsAreTheTableInput}
       value={String(settings.query ?? "")}
       onChange={(event) => change({ ...settings, query: event.target.value })}
     />

@@ -20,7 +20,11 @@ export function Problems({ problems }: { problems: readonly PipelineProblem[] })
                 <Words text={problem.hint} />
               </span>
             )}
-            {problem.path && <code className="ml-2 text-sm">{problem.path}</code>}
+            {problem.path && (
+              <code translate="no" className="ml-2 text-sm">
+                {problem.path}
+              </code>
+            )}
           </li>
         ))}
       </ul>

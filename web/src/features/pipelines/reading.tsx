@@ -3,6 +3,7 @@ import { Panel } from "@/components/layout";
 import { Select, TextField } from "@/components/ui";
 import type { EditorEvent } from "./editor-state";
 import { ListForm } from "./list-form";
+import { m } from "./messages";
 import { type ColumnInfo, mainOverride, type Spec, withOverride } from "./spec";
 
 interface Props {
@@ -18,39 +19,36 @@ export function Reading({ spec, schema, dispatch }: Props) {
   return (
     <Panel>
       <details>
-        <summary className="font-semibold">How the data set is read</summary>
+        <summary className="font-semibold">{m.howItIsRead}</summary>
         <div className="mt-3 grid grid-cols-1 gap-4">
           <div>
-            <p className="mb-2 text-sm text-muted">
-              Types were found by looking at the values. Where you know better, say so: values that do not fit are set
-              aside.
-            </p>
+            <p className="mb-2 text-sm text-muted">{m.typesWereFound}</p>
             <ListForm
               parts={[
-                { name: "name", label: "Column", kind: "column" },
-                { name: "type", label: "Is read as", kind: "type" },
+                { name: "name", label: m.column, kind: "column" },
+                { name: "type", label: m.isReadAs, kind: "type" },
               ]}
               rows={mainOverride(spec).columns}
               columns={schema}
-              what="type"
+              add={m.addType}
               change={(columns) => set(withOverride(spec, { columns: columns.length > 0 ? columns : undefined }))}
             />
           </div>
           <div className="grid gap-4 sm:grid-cols-2">
             <Select
-              label="A row that cannot be read"
+              label={m.rowThatCannotBeRead}
               value={String(spec.onBadRow ?? "reject")}
               onChange={(event) => set({ ...spec, onBadRow: event.target.value })}
             >
-              <option value="reject">is set aside, with its reason</option>
-              <option value="fail">ends the job</option>
+              <option value="reject">{m.isSetAside}</option>
+              <option value="fail">{m.endsTheJob}</option>
             </Select>
             {spec.onBadRow !== "fail" && (
               <TextField
-                label="End the job after so many rows set aside"
+                label={m.endAfterSoManyRejects}
                 type="number"
                 min={0}
-                hint="Empty: never."
+                hint={m.emptyNever}
                 value={String(spec.maxRejects ?? "")}
                 onChange={(event) =>
                   set(

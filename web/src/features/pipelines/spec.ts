@@ -1,4 +1,5 @@
 /** A pipeline as the editor holds it, and what can be told of it without asking the server. Pure functions. */
+import { m } from "./messages";
 
 export { inputNames } from "@/lib/inputs";
 
@@ -67,15 +68,15 @@ export function parseSpec(text: string): { spec: Spec } | { error: string } {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { error: error instanceof Error ? error.message : "This is no JSON." };
+    return { error: error instanceof Error ? error.message : m.thisIsNoJson };
   }
-  if (!isObject(value)) return { error: "A pipeline is a JSON object: { … }." };
+  if (!isObject(value)) return { error: m.pipelineIsAnObject };
   const { version, steps = [], output = {} } = value;
-  if (version !== 1) return { error: '"version" must be 1.' };
+  if (version !== 1) return { error: m.versionMustBe1 };
   if (!Array.isArray(steps) || !steps.every(isStep)) {
-    return { error: '"steps" must be a list of objects with one step each, such as { "filter": { "where": "…" } }.' };
+    return { error: m.stepsMustBeAList };
   }
-  if (!isObject(output)) return { error: '"output" must be an object, such as { "format": "parquet" }.' };
+  if (!isObject(output)) return { error: m.outputMustBeAnObject };
   return { spec: { ...value, version: 1, steps, output } };
 }
 

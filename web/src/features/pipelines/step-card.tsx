@@ -1,4 +1,5 @@
 import { Button } from "@/components/ui";
+import { m } from "./messages";
 import {
   CastForm,
   DeriveForm,
@@ -22,25 +23,25 @@ import type { Preview } from "./use-preview";
 
 type Form = (props: StepFormProps) => React.ReactNode;
 
-export const FORMS: Record<string, { title: string; form: Form }> = {
-  filter: { title: "Filter", form: FilterForm },
-  select: { title: "Select columns", form: SelectForm },
-  aggregate: { title: "Aggregate", form: AggregateForm },
-  sort: { title: "Sort", form: SortForm },
-  limit: { title: "Limit", form: LimitForm },
-  derive: { title: "Add columns", form: DeriveForm },
-  rename: { title: "Rename", form: RenameForm },
-  cast: { title: "Change types", form: CastForm },
-  drop: { title: "Drop columns", form: DropForm },
-  distinct: { title: "Distinct", form: DistinctForm },
-  fillNull: { title: "Fill nulls", form: FillNullForm },
-  dropNull: { title: "Drop nulls", form: DropNullForm },
-  join: { title: "Join", form: JoinForm },
-  union: { title: "Append", form: UnionForm },
-  extract: { title: "Extract", form: ExtractForm },
-  sample: { title: "Sample", form: SampleForm },
-  expect: { title: "Check", form: ExpectForm },
-  sql: { title: "SQL", form: SqlForm },
+export const FORMS: Record<string, { title: () => string; form: Form }> = {
+  filter: { title: () => m.filter, form: FilterForm },
+  select: { title: () => m.selectColumns, form: SelectForm },
+  aggregate: { title: () => m.aggregate, form: AggregateForm },
+  sort: { title: () => m.sort, form: SortForm },
+  limit: { title: () => m.limit, form: LimitForm },
+  derive: { title: () => m.addColumns, form: DeriveForm },
+  rename: { title: () => m.rename, form: RenameForm },
+  cast: { title: () => m.changeTypes, form: CastForm },
+  drop: { title: () => m.dropColumns, form: DropForm },
+  distinct: { title: () => m.distinct, form: DistinctForm },
+  fillNull: { title: () => m.fillNulls, form: FillNullForm },
+  dropNull: { title: () => m.dropNulls, form: DropNullForm },
+  join: { title: () => m.join, form: JoinForm },
+  union: { title: () => m.append, form: UnionForm },
+  extract: { title: () => m.extract, form: ExtractForm },
+  sample: { title: () => m.sample, form: SampleForm },
+  expect: { title: () => m.check, form: ExpectForm },
+  sql: { title: () => "SQL", form: SqlForm },
 };
 
 interface Props {
@@ -63,9 +64,9 @@ export function StepCard(props: Props) {
   const { step, number, last, columns, problems, outcome, change, move, remove } = props;
   const kind = kindOf(step);
   const known = FORMS[kind];
-  const title = known?.title ?? kind;
+  const title = known?.title() ?? kind;
   const Form = known?.form;
-  const name = `step ${number}, ${title}`;
+  const name = m.stepNumberTitle({ number, title });
   return (
     <li className="rounded-xl border border-line bg-surface p-4" data-step={kind}>
       <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
@@ -76,14 +77,20 @@ export function StepCard(props: Props) {
           {title}
         </h3>
         <div className="flex gap-1">
-          <Button small variant="ghost" disabled={number === 1} onClick={() => move(-1)} aria-label={`Move ${name} up`}>
+          <Button
+            small
+            variant="ghost"
+            disabled={number === 1}
+            onClick={() => move(-1)}
+            aria-label={m.moveUp({ name })}
+          >
             ↑
           </Button>
-          <Button small variant="ghost" disabled={last} onClick={() => move(1)} aria-label={`Move ${name} down`}>
+          <Button small variant="ghost" disabled={last} onClick={() => move(1)} aria-label={m.moveDown({ name })}>
             ↓
           </Button>
-          <Button small variant="ghost" onClick={remove} aria-label={`Remove ${name}`}>
-            Remove
+          <Button small variant="ghost" onClick={remove} aria-label={m.removeItem({ name })}>
+            {m.remove}
           </Button>
         </div>
       </div>
@@ -91,18 +98,18 @@ export function StepCard(props: Props) {
         {Form ? (
           <Form settings={settingsOf(step)} columns={columns} change={(settings) => change({ [kind]: settings })} />
         ) : (
-          <pre className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm">
+          <pre translate="no" className="relative overflow-x-auto rounded-lg bg-raised p-3 font-mono text-sm">
             {JSON.stringify(settingsOf(step), null, 2)}
           </pre>
         )}
-        {!Form && <p className="text-sm text-muted">Edit this step in the JSON view.</p>}
+        {!Form && <p className="text-sm text-muted">{m.editInJsonView}</p>}
         <Problems problems={problems} />
         {outcome && problems.length === 0 && (
           <div className="flex flex-wrap items-center justify-between gap-2">
             <StepOutcome outcome={outcome} fresh={props.fresh} />
             {!last && (
               <Button small variant="ghost" aria-pressed={props.shown} onClick={props.show}>
-                {`Show what step ${number} leaves`}
+                {m.showWhatStepLeaves({ number })}
               </Button>
             )}
           </div>

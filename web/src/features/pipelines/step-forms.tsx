@@ -3,6 +3,7 @@ import { Button, Select, TextField } from "@/components/ui";
 import { ColumnChoice, ColumnField } from "./column-fields";
 import { ExpressionField } from "./expression-field";
 import { ListForm, type Part } from "./list-form";
+import { m } from "./messages";
 import { andAlso, type ColumnInfo, identifier, literal, texts } from "./spec";
 
 export interface StepFormProps {
@@ -11,6 +12,7 @@ export interface StepFormProps {
   change: (settings: Record<string, unknown>) => void;
 }
 
+// no text: what SQL says
 const OPERATORS = ["=", "<>", ">", ">=", "<", "<=", "contains", "is null", "is not null"];
 
 function condition(column: ColumnInfo, operator: string, value: string): string {
@@ -25,12 +27,8 @@ export function FilterForm({ settings, columns, change }: StepFormProps) {
   return (
     <div className="grid grid-cols-1 gap-3">
       <ExpressionField
-        label="Keep rows where"
-        hint={
-          columns?.length === 1 && columns[0]?.name === "line"
-            ? "An SQL expression. Between the % signs stands what a line must contain; put your own word there."
-            : "An SQL expression, such as country = 'India' AND amount > 100"
-        }
+        label={m.keepRowsWhere}
+        hint={columns?.length === 1 && columns[0]?.name === "line" ? m.expressionOfALine : m.expressionOfARow}
         rows={2}
         value={where}
         columns={columns}
@@ -52,23 +50,27 @@ function ConditionMaker({ columns, add }: { columns: readonly ColumnInfo[]; add:
   if (!column) return null;
   return (
     <div className="grid items-end gap-2 sm:grid-cols-[2fr_1fr_2fr_auto]">
-      <Select label="Column" value={column.name} onChange={(event) => setChosen(event.target.value)}>
+      <Select label={m.column} value={column.name} onChange={(event) => setChosen(event.target.value)}>
         {columns.map(({ name }) => (
-          <option key={name}>{name}</option>
+          <option key={name} translate="no">
+            {name}
+          </option>
         ))}
       </Select>
-      <Select label="Is" value={operator} onChange={(event) => setOperator(event.target.value)}>
+      <Select label={m.operator} value={operator} onChange={(event) => setOperator(event.target.value)}>
         {OPERATORS.map((each) => (
-          <option key={each}>{each}</option>
+          <option key={each} translate="no">
+            {each}
+          </option>
         ))}
       </Select>
       <TextField
-        label="Value"
+        label={m.value}
         value={value}
         disabled={operator.startsWith("is ")}
         onChange={(event) => setValue(event.target.value)}
       />
-      <Button onClick={() => add(condition(column, operator, value))}>Add condition</Button>
+      <Button onClick={() => add(condition(column, operator, value))}>{m.addCondition}</Button>
     </div>
   );
 }
@@ -76,7 +78,7 @@ function ConditionMaker({ columns, add }: { columns: readonly ColumnInfo[]; add:
 export function SelectForm({ settings, columns, change }: StepFormProps) {
   return (
     <ColumnChoice
-      legend="Columns to keep, in the order you choose them"
+      legend={m.columnsToKeep}
       columns={columns}
       chosen={texts(settings.columns)}
       change={(names) => change({ ...settings, columns: names })}
@@ -84,25 +86,25 @@ export function SelectForm({ settings, columns, change }: StepFormProps) {
   );
 }
 
-const FIGURE: readonly Part[] = [
-  { name: "name", label: "Name", kind: "text" },
-  { name: "expr", label: "Expression", kind: "aggregate", placeholder: "sum(amount)" },
+const figure = (): readonly Part[] => [
+  { name: "name", label: m.name, kind: "text" },
+  { name: "expr", label: m.expression, kind: "aggregate", placeholder: "sum(amount)" },
 ];
 
 export function AggregateForm({ settings, columns, change }: StepFormProps) {
   return (
     <div className="grid grid-cols-1 gap-3">
       <ColumnChoice
-        legend="Group by"
+        legend={m.groupBy}
         columns={columns}
         chosen={texts(settings.groupBy)}
         change={(groupBy) => change({ ...settings, groupBy })}
       />
       <ListForm
-        parts={FIGURE}
+        parts={figure()}
         rows={settings.aggregates}
         columns={columns}
-        what="figure"
+        add={m.addFigure}
         change={(aggregates) => change({ ...settings, aggregates })}
       />
     </div>
@@ -128,25 +130,25 @@ export function SortForm({ settings, columns, change }: StepFormProps) {
             change={(column) => set(by.with(index, { ...key, column }))}
           />
           <Select
-            label="Order"
+            label={m.order}
             value={key.descending ? "descending" : "ascending"}
             onChange={(event) => set(by.with(index, { ...key, descending: event.target.value === "descending" }))}
           >
-            <option value="ascending">smallest first</option>
-            <option value="descending">largest first</option>
+            <option value="ascending">{m.smallestFirst}</option>
+            <option value="descending">{m.largestFirst}</option>
           </Select>
           <Button
             variant="ghost"
-            aria-label={`Remove ${key.column || "column"}`}
+            aria-label={m.removeItem({ name: key.column || m.oneColumn })}
             onClick={() => set(by.toSpliced(index, 1))}
           >
-            Remove
+            {m.remove}
           </Button>
         </div>
       ))}
       <div>
         <Button small onClick={() => set([...by, { column: columns?.[0]?.name ?? "" }])}>
-          Add a column
+          {m.addColumn}
         </Button>
       </div>
     </div>
@@ -156,7 +158,7 @@ export function SortForm({ settings, columns, change }: StepFormProps) {
 export function LimitForm({ settings, change }: StepFormProps) {
   return (
     <TextField
-      label="Keep this many rows"
+      label={m.keepThisManyRows}
       type="number"
       min={0}
       className="max-w-40"

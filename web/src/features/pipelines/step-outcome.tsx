@@ -1,5 +1,5 @@
 import { Words } from "@/components/words";
-import { count, plural } from "@/lib/format";
+import { m } from "./messages";
 import type { Preview } from "./use-preview";
 
 type Outcome = Preview["steps"][number];
@@ -24,13 +24,13 @@ export function StepOutcome({ outcome, fresh }: { outcome: Outcome; fresh: boole
 /** Rows, and the columns that came, went, or changed their type; of many columns only how many. */
 export function changes(outcome: Outcome): string[] {
   const { rowsIn, rowsOut, columnsAdded, columnsRemoved, columnsRetyped } = outcome;
-  const list = [`${count(rowsIn)} → ${plural(rowsOut, "row")}`];
+  const list = [m.rowsInOut({ rowsIn, count: rowsOut })];
   const few = (sign: string, names: string[]) => {
     if (names.length === 0) return;
     list.push(
       names.length > 6
-        ? `${sign} ${plural(names.length, "column")}`
-        : names.map((name) => `${sign} ${name}`).join(", "),
+        ? m.columnsChanged({ sign, count: names.length })
+        : m.columnsNamed({ sign, names: names.join(`, ${sign} `) }),
     );
   };
   few(

@@ -1,6 +1,7 @@
 import type { Dispatch } from "react";
 import { Button } from "@/components/ui";
 import type { EditorEvent, EditorState } from "./editor-state";
+import { m } from "./messages";
 import { type ColumnInfo, columnsAt, kindOf, type PipelineProblem, problemsOf } from "./spec";
 import { FORMS, StepCard } from "./step-card";
 import type { LivePreview } from "./use-preview";
@@ -23,9 +24,7 @@ export function Steps({ state, jumps, live, after, show, schema, problems, dispa
   const { spec, keys } = state;
   return (
     <div className="grid grid-cols-1 gap-3">
-      {spec.steps.length === 0 && (
-        <p className="text-muted">No steps: the data set is converted to the format chosen above.</p>
-      )}
+      {spec.steps.length === 0 && <p className="text-muted">{m.noSteps}</p>}
       <ol className="grid gap-3">
         {spec.steps.map((step, index) => (
           <StepCard
@@ -46,13 +45,13 @@ export function Steps({ state, jumps, live, after, show, schema, problems, dispa
         ))}
       </ol>
       <fieldset className="flex flex-wrap items-center gap-2">
-        <legend className="sr-only">Add a step</legend>
+        <legend className="sr-only">{m.addAStep}</legend>
         <span aria-hidden="true" className="text-sm text-muted">
-          Add a step:
+          {m.addStepColon}
         </span>
         {Object.entries(FORMS).map(([kind, { title }]) => (
           <Button key={kind} small onClick={() => dispatch({ type: "add", kind })}>
-            {title}
+            {title()}
           </Button>
         ))}
       </fieldset>

@@ -1,5 +1,6 @@
 import { classes } from "@/components/ui";
 import { TEMPLATES } from "@/lib/templates";
+import { m } from "./messages";
 import type { ColumnInfo, Spec } from "./spec";
 import { SPECS } from "./templates";
 
@@ -14,20 +15,20 @@ export function TemplateChoice({ schema, current, choose }: Props) {
   const text = JSON.stringify(current);
   const chosen = TEMPLATES.find(({ id }) => JSON.stringify(SPECS[id](schema)) === text)?.id;
   return (
-    <section aria-label="Templates" className="grid gap-3 sm:grid-cols-3">
+    <section aria-label={m.templates} className="grid gap-3 sm:grid-cols-3">
       {TEMPLATES.map((template) => (
         <button
           key={template.id}
           type="button"
-          onClick={() => choose(template.title, SPECS[template.id](schema))}
+          onClick={() => choose(template.title(), SPECS[template.id](schema))}
           aria-pressed={template.id === chosen}
           className={classes(
             "rounded-xl border p-4 text-left hover:border-accent hover:bg-tint",
             template.id === chosen ? "border-accent bg-tint" : "border-line bg-surface",
           )}
         >
-          <span className="block font-semibold">{template.title}</span>
-          <span className="text-sm text-muted">{template.text}</span>
+          <span className="block font-semibold">{template.title()}</span>
+          <span className="text-sm text-muted">{template.text()}</span>
         </button>
       ))}
     </section>

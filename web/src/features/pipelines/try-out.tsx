@@ -2,7 +2,7 @@ import { Grid } from "@/components/grid";
 import { Note, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { Words } from "@/components/words";
-import { count, plural } from "@/lib/format";
+import { m } from "./messages";
 import type { LivePreview, Preview } from "./use-preview";
 
 /** Rejected rows that are shown in place: enough to see what is wrong. */
@@ -21,16 +21,16 @@ export function TryOut({ live, after, showEnd, disabled }: Props) {
   const { preview, error, busy, fresh, refresh } = live;
   return (
     <Panel
-      title={after === null ? "What comes out" : `What step ${after + 1} leaves`}
+      title={after === null ? m.whatComesOut : m.whatStepLeaves({ number: after + 1 })}
       actions={
         <>
           {after !== null && (
             <Button small onClick={showEnd}>
-              Show the end
+              {m.showTheEnd}
             </Button>
           )}
           <Button small onClick={refresh} busy={busy} disabled={disabled}>
-            Preview
+            {m.preview}
           </Button>
         </>
       }
@@ -39,23 +39,20 @@ export function TryOut({ live, after, showEnd, disabled }: Props) {
       {preview && !error && (
         <div className={fresh ? undefined : "border-l-4 border-warn pl-3"}>
           <p className="mb-2 text-sm text-muted" role="status">
-            {!fresh && "Being looked at anew… "}
-            {sampled(preview)}
+            {fresh ? sampled(preview) : m.beingLookedAtAnew({ rest: sampled(preview) })}
           </p>
           <Grid
             columns={preview.columns}
             rows={preview.rows}
             types={new Map(preview.schema.map((column) => [column.name, column.type]))}
-            caption={after === null ? "Beginning of the result" : `Beginning of what step ${after + 1} leaves`}
+            caption={after === null ? m.beginningOfTheResult : m.beginningStepLeaves({ number: after + 1 })}
           />
         </div>
       )}
       {preview && preview.rowsRejected > 0 && !error && <Rejected preview={preview} />}
       {!preview && !error && (
         <p className="text-muted" role="status">
-          {busy
-            ? "A sample of the data is being run through the steps…"
-            : "The first rows that would come out are shown here as soon as the pipeline can run."}
+          {busy ? m.sampleIsBeingRun : m.rowsAreShownHere}
         </p>
       )}
     </Panel>
@@ -63,35 +60,30 @@ export function TryOut({ live, after, showEnd, disabled }: Props) {
 }
 
 function sampled(preview: Preview): string {
-  const rows = `${count(preview.rowsIn)} → ${plural(preview.rowsOut, "row")}`;
-  return preview.sampled
-    ? `A sample: ${rows}, from the beginning, middle and end of the data.`
-    : `All of the data: ${rows}.`;
+  const { rowsIn, rowsOut } = preview;
+  return preview.sampled ? m.sampled({ rowsIn, count: rowsOut }) : m.notSampled({ rowsIn, count: rowsOut });
 }
 
 /** Where a row stands; one that an expectation set aside has no line. */
-function place(row: Preview["rejects"][number]) {
-  const parts = [row.line != null && `Line ${count(row.line)}`, row.column && `column ${row.column}`].filter(Boolean);
-  return parts.length > 0 ? `${parts.join(", ")}: ` : "";
+function place({ line, column }: Preview["rejects"][number]): string | null {
+  if (line == null) return column ? m.placeColumn({ column }) : null;
+  return column ? m.placeLineColumn({ line, column }) : m.placeLine({ line });
 }
 
 /** Rows that a run would set aside, with their reasons. */
 function Rejected({ preview }: { preview: Preview }) {
-  const many = `${plural(preview.rowsRejected, "row")} of ${count(preview.rowsIn)} could not be used`;
+  const many = m.rowsWouldBeSetAside({ count: preview.rowsRejected, all: preview.rowsIn });
   const shown = preview.rejects.slice(0, REJECTS);
   return (
     <div className="mt-3">
-      <Note tone="warn" title={`${many} and would be set aside.`}>
+      <Note tone="warn" title={many}>
         <ul className="grid gap-1 text-sm">
           {shown.map((row) => (
             <li key={`${row.line ?? ""} ${row.reason} ${row.raw}`} className="break-words">
-              {place(row)}
-              <Words text={row.reason} /> <code className="font-mono">{row.raw}</code>
+              {place(row)} <Words text={row.reason} /> <code className="font-mono">{row.raw}</code>
             </li>
           ))}
-          {preview.rowsRejected > shown.length && (
-            <li>The others are listed by the job, each with its reason, for download.</li>
-          )}
+          {preview.rowsRejected > shown.length && <li>{m.othersAreListed}</li>}
         </ul>
       </Note>
     </div>

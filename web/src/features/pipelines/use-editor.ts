@@ -12,6 +12,7 @@ import { act } from "@/lib/client";
 import { randomKey } from "@/lib/random";
 import { messageOf } from "@/lib/refusal";
 import type { EditorState } from "./editor-state";
+import { m } from "./messages";
 import { inputNames } from "./spec";
 import { begin, travel } from "./timeline";
 import type { Choice } from "./types";
@@ -54,7 +55,7 @@ export function useEditor({ pipelineId, version, start, choices, datasetId }: Ed
   const store = async (): Promise<string> => {
     if (!dirty && saved.id) return saved.id;
     const spec = state.spec as unknown as PipelineSpecInput;
-    const name = state.name.trim() || (main ? `Pipeline of ${main.name}` : "Pipeline");
+    const name = state.name.trim() || (main ? m.pipelineOf({ name: main.name }) : m.pipeline);
     const { pipeline } = saved.id
       ? await act(client, UpdatePipelineDocument, { input: { id: saved.id, name, spec } })
       : await act(client, CreatePipelineDocument, { input: { name, spec } });

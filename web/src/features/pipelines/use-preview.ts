@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { useClient } from "urql";
 import { type PipelineSpecInput, PreviewPipelineDocument, type PreviewPipelineQuery } from "@/gql/graphql";
 import { fromCombined } from "@/lib/refusal";
+import { m } from "./messages";
 import { inputNames, type Spec } from "./spec";
 
 export type Preview = Extract<PreviewPipelineQuery["previewPipeline"], { __typename: "PipelinePreview" }>;
@@ -45,7 +46,7 @@ export function usePreview(spec: Spec | null, inputs: Record<string, string>, en
       setBusy(false);
       const answer = result.data?.previewPipeline;
       if (answer?.__typename === "PipelinePreview") return setState({ asked, preview: answer, error: null });
-      const error = answer?.message ?? (result.error ? fromCombined(result.error).message : "No answer.");
+      const error = answer?.message ?? (result.error ? fromCombined(result.error).message : m.noAnswer);
       setState((before) => ({ asked, preview: before.preview, error }));
     }, PAUSE);
     return () => {

@@ -6,6 +6,7 @@ import { Failed, Loading, Panel } from "@/components/layout";
 import { Button, classes } from "@/components/ui";
 import { PipelineVersionsDocument, type PipelineVersionsQuery } from "@/gql/graphql";
 import { fromCombined } from "@/lib/refusal";
+import { m } from "./messages";
 import { parseSpec, type Spec } from "./spec";
 
 type Version = NonNullable<PipelineVersionsQuery["pipeline"]>["versions"]["nodes"][number];
@@ -30,23 +31,21 @@ export function Versions({ pipelineId, latest, spec, restore }: Props) {
   const versions = data?.pipeline?.versions.nodes;
   const shown = versions?.find(({ version }) => version === chosen);
   return (
-    <Panel title="Versions">
+    <Panel title={m.versions}>
       {error && !versions && (
         <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
       )}
-      {!versions && !error && <Loading what="Loading versions" />}
+      {!versions && !error && <Loading what={m.loadingVersions} />}
       <ul className="divide-y divide-line">
         {versions?.map((each) => (
           <li key={each.id} className="flex flex-wrap items-center justify-between gap-2 py-2">
-            <span>
-              Version {each.version}, <Ago time={each.createdAt} />
-            </span>
+            <span>{m.versionAndAge({ version: each.version, ago: <Ago time={each.createdAt} /> })}</span>
             <Button
               small
               aria-expanded={each.version === chosen}
               onClick={() => setChosen(each.version === chosen ? null : each.version)}
             >
-              {`Compare version ${each.version}`}
+              {m.compareVersion({ version: each.version })}
             </Button>
           </li>
         ))}
@@ -64,16 +63,15 @@ function Comparison({ version, spec, restore }: { version: Version; spec: Spec; 
   return (
     <div className="mt-3 grid grid-cols-1 gap-3">
       <p className="text-sm text-muted">
-        {same
-          ? `What stands above is version ${version.version}.`
-          : `From version ${version.version} to what stands above:`}
+        {same ? m.sameAsVersion({ version: version.version }) : m.fromVersion({ version: version.version })}
       </p>
       {!same && (
         <>
           <section
             // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
             tabIndex={0}
-            aria-label={`Changes since version ${version.version}`}
+            translate="no"
+            aria-label={m.changesSinceVersion({ version: version.version })}
             className="max-h-96 overflow-auto rounded-lg bg-raised py-2 font-mono text-sm whitespace-pre"
           >
             {parts.map((part, index) => (
@@ -83,7 +81,7 @@ function Comparison({ version, spec, restore }: { version: Version; spec: Spec; 
           </section>
           <div>
             <Button small onClick={() => restore(parsed.spec)}>
-              {`Go back to version ${version.version}`}
+              {m.goBackToVersion({ version: version.version })}
             </Button>
           </div>
         </>

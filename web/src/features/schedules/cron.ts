@@ -1,9 +1,15 @@
 /** Cron expressions as the form shows them. What an expression means is the server's to say; this only writes common ones. */
+import { formatTime } from "@/lib/i18n";
+import { m } from "./messages";
 
 export const EVERY = ["hour", "day", "weekday", "week", "month", "custom"] as const;
 export type Every = (typeof EVERY)[number];
 
-export const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"] as const;
+/** Name of a day of the week; 0 is Sunday. */
+export function dayName(day: number): string {
+  // the first Sunday of the epoch was its fourth day
+  return formatTime(new Date(Date.UTC(1970, 0, 4 + day)), { weekday: "long", timeZone: "UTC" });
+}
 
 /** When a schedule runs. `time` is HH:MM, of which an hourly one uses the minutes; `day` is one of the week, 0 is Sunday. */
 export interface Rhythm {
@@ -61,15 +67,15 @@ export function describe(cron: string): string {
   const { every, time, day, date } = fromCron(cron);
   switch (every) {
     case "hour":
-      return `every hour, ${Number(time.slice(3))} minutes past`;
+      return m.everyHourMinutesPast({ count: Number(time.slice(3)) });
     case "day":
-      return `every day at ${time}`;
+      return m.everyDayAt({ time });
     case "weekday":
-      return `Monday to Friday at ${time}`;
+      return m.mondayToFridayAt({ time });
     case "week":
-      return `every ${DAYS[day]} at ${time}`;
+      return m.everyWeekdayAt({ day: dayName(day), time });
     case "month":
-      return `on day ${date} of every month at ${time}`;
+      return m.onDayOfEveryMonth({ date, time });
     case "custom":
       return cron;
   }
@@ -87,8 +93,8 @@ export function inZone(iso: string, timeZone: string): string {
     timeZoneName: "short",
   };
   try {
-    return new Date(iso).toLocaleString("en-GB", { ...options, timeZone });
+    return formatTime(new Date(iso), { ...options, timeZone });
   } catch {
-    return new Date(iso).toLocaleString("en-GB", options);
+    return formatTime(new Date(iso), options);
   }
 }

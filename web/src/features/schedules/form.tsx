@@ -6,6 +6,7 @@ import type { NamedInput, ScheduleChoicesQuery, ScheduleOverlap } from "@/gql/gr
 import { inputNames } from "@/lib/inputs";
 import type { Action } from "@/lib/use-action";
 import { type Rhythm, toCron } from "./cron";
+import { m } from "./messages";
 import { RhythmFields } from "./rhythm-fields";
 
 export interface Values {
@@ -55,32 +56,32 @@ export function ScheduleForm({ start, choices, fixed, label, action, save }: Pro
       {general && <Note tone="bad" title={<Words text={general} />} />}
       <div className="grid gap-4 sm:grid-cols-2">
         <Select
-          label="Pipeline"
+          label={m.pipeline}
           required
           disabled={fixed}
           value={values.pipelineId}
           error={action.errorOf("pipelineId")}
           onChange={(event) => set({ pipelineId: event.target.value })}
         >
-          <option value="">Choose…</option>
+          <option value="">{m.choose}</option>
           {choices.pipelines.nodes.map(({ id, name }) => (
-            <option key={id} value={id}>
+            <option key={id} translate="no" value={id}>
               {name}
             </option>
           ))}
-          {fixed && !pipeline && <option value={values.pipelineId}>The pipeline of this schedule</option>}
+          {fixed && !pipeline && <option value={values.pipelineId}>{m.pipelineOfThisSchedule}</option>}
         </Select>
         {names.map((name) => (
           <Select
             key={name}
-            label={name === "input" ? "Data set" : `Data set “${name}”`}
+            label={name === "input" ? m.dataSet : m.dataSetName({ name })}
             required
             value={values.inputs[name] ?? ""}
             onChange={(event) => set({ inputs: { ...values.inputs, [name]: event.target.value } })}
           >
-            <option value="">Choose…</option>
+            <option value="">{m.choose}</option>
             {choices.datasets.nodes.map((dataset) => (
-              <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "READY"}>
+              <option key={dataset.id} translate="no" value={dataset.id} disabled={dataset.status !== "READY"}>
                 {dataset.name}
               </option>
             ))}
@@ -90,12 +91,12 @@ export function ScheduleForm({ start, choices, fixed, label, action, save }: Pro
       <RhythmFields rhythm={values.rhythm} change={(rhythm) => set({ rhythm })} error={action.errorOf("cron")} />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
-          label="Time zone"
+          label={m.timeZone}
           required
           list="time-zones"
           value={values.timeZone}
           error={action.errorOf("timeZone")}
-          hint="Whose clock is meant, such as Asia/Kolkata or UTC."
+          hint={m.whoseClockIsMeant}
           onChange={(event) => set({ timeZone: event.target.value })}
         />
         <datalist id="time-zones">
@@ -104,12 +105,12 @@ export function ScheduleForm({ start, choices, fixed, label, action, save }: Pro
           ))}
         </datalist>
         <Select
-          label="When the run before has not ended"
+          label={m.whenTheRunBeforeHasNotEnded}
           value={values.overlap}
           onChange={(event) => set({ overlap: event.target.value as ScheduleOverlap })}
         >
-          <option value="SKIP">leave this run out</option>
-          <option value="QUEUE">run as soon as it has ended</option>
+          <option value="SKIP">{m.leaveThisRunOut}</option>
+          <option value="QUEUE">{m.runOnceItHasEnded}</option>
         </Select>
       </div>
       <div>

@@ -7,20 +7,21 @@ import { buttonClass } from "@/components/ui";
 import { type ScheduleRowFragment, SchedulesDocument } from "@/gql/graphql";
 import { usePages } from "@/lib/paging";
 import { describe, inZone } from "./cron";
+import { m } from "./messages";
 import { ScheduleState } from "./state";
 
 export function SchedulesPage() {
   const list = usePages(SchedulesDocument, { first: 50 }, (data) => data.schedules);
   return (
     <>
-      <PageHeader title="Schedules" note="Pipelines that run by the clock.">
+      <PageHeader title={m.schedules} note={m.whatSchedulesAre}>
         <Link to="/schedules/new" search={{ pipeline: undefined }} className={buttonClass("primary")}>
-          New schedule
+          {m.newSchedule}
         </Link>
       </PageHeader>
-      <Listing list={list} what="Loading schedules" empty={<Nothing />}>
+      <Listing list={list} what={m.loadingSchedules} empty={<Nothing />}>
         <Panel className="!p-0">
-          <Table caption="Schedules" head={["Pipeline", "Runs", "State", "Next run", "Last run"]}>
+          <Table caption={m.schedules} head={[m.pipeline, m.runs, m.state, m.nextRun, m.lastRun]}>
             {list.items?.map((schedule) => (
               <ScheduleRow key={schedule.id} schedule={schedule} />
             ))}
@@ -33,8 +34,8 @@ export function SchedulesPage() {
 
 function Nothing() {
   return (
-    <Empty title="No schedules yet">
-      <p>A schedule runs a saved pipeline every hour, day, week or month, exactly once per run that is due.</p>
+    <Empty title={m.noSchedulesYet}>
+      <p>{m.whatAScheduleDoes}</p>
     </Empty>
   );
 }
@@ -43,18 +44,32 @@ function ScheduleRow({ schedule }: { schedule: ScheduleRowFragment }) {
   return (
     <Row>
       <Cell plain>
-        <Link to="/schedules/$id" params={{ id: schedule.id }} className="font-medium text-accent hover:underline">
-          {schedule.pipeline?.name ?? "A deleted pipeline"}
+        <Link
+          to="/schedules/$id"
+          params={{ id: schedule.id }}
+          className="font-medium text-accent hover:underline"
+          translate="no"
+        >
+          {schedule.pipeline?.name ?? m.aDeletedPipeline}
         </Link>
       </Cell>
       <Cell plain>
-        {describe(schedule.cron)} <span className="text-muted">({schedule.timeZone})</span>
+        {describe(schedule.cron)}{" "}
+        <span translate="no" className="text-muted">
+          ({schedule.timeZone})
+        </span>
       </Cell>
       <Cell>
         <ScheduleState schedule={schedule} />
       </Cell>
-      <Cell>{schedule.nextRunAt ? inZone(schedule.nextRunAt, schedule.timeZone) : "–"}</Cell>
-      <Cell>{schedule.lastTickAt ? <Ago time={schedule.lastTickAt} /> : "never"}</Cell>
+      <Cell>
+        {schedule.nextRunAt ? (
+          <time dateTime={schedule.nextRunAt}>{inZone(schedule.nextRunAt, schedule.timeZone)}</time>
+        ) : (
+          "–"
+        )}
+      </Cell>
+      <Cell>{schedule.lastTickAt ? <Ago time={schedule.lastTickAt} /> : m.never}</Cell>
     </Row>
   );
 }

@@ -8,6 +8,7 @@ import { fromCombined } from "@/lib/refusal";
 import { useAction } from "@/lib/use-action";
 import { START } from "./cron";
 import { ScheduleForm, type Values } from "./form";
+import { m } from "./messages";
 
 export function NewSchedulePage() {
   const { pipeline } = useSearch({ strict: false }) as { pipeline?: string };
@@ -17,7 +18,7 @@ export function NewSchedulePage() {
   const action = useAction();
   if (error && !data)
     return <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />;
-  if (!data) return <Loading what="Loading pipelines" />;
+  if (!data) return <Loading what={m.loadingPipelines} />;
   const start: Values = {
     pipelineId: pipeline ?? "",
     rhythm: START,
@@ -27,12 +28,12 @@ export function NewSchedulePage() {
   };
   return (
     <>
-      <PageHeader title="New schedule" note="Runs the latest version of a saved pipeline by the clock." />
+      <PageHeader title={m.newSchedule} note={m.runsTheLatestVersion} />
       {data.pipelines.nodes.length === 0 ? (
-        <Empty title="No pipelines yet">
-          <p>A schedule runs a saved pipeline: make and save one first.</p>
+        <Empty title={m.noPipelinesYet}>
+          <p>{m.saveAPipelineFirst}</p>
           <Link to="/pipelines/new" search={{ dataset: undefined, template: undefined }} className={buttonClass()}>
-            New pipeline
+            {m.newPipeline}
           </Link>
         </Empty>
       ) : (
@@ -41,7 +42,7 @@ export function NewSchedulePage() {
             start={start}
             choices={data}
             fixed={false}
-            label="Make schedule"
+            label={m.makeSchedule}
             action={action}
             save={(pipelineId, wanted) =>
               action.run(async () => {

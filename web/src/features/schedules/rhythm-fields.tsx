@@ -1,13 +1,14 @@
 import { Select, TextField } from "@/components/ui";
-import { DAYS, EVERY, type Every, type Rhythm, toCron } from "./cron";
+import { dayName, EVERY, type Every, type Rhythm, toCron } from "./cron";
+import { m } from "./messages";
 
-const WORDS: Record<Every, string> = {
-  hour: "every hour",
-  day: "every day",
-  weekday: "Monday to Friday",
-  week: "every week",
-  month: "every month",
-  custom: "by a cron expression",
+const WORDS: Record<Every, () => string> = {
+  hour: () => m.everyHour,
+  day: () => m.everyDay,
+  weekday: () => m.mondayToFriday,
+  week: () => m.everyWeek,
+  month: () => m.everyMonth,
+  custom: () => m.byCronExpression,
 };
 
 interface Props {
@@ -24,41 +25,41 @@ export function RhythmFields({ rhythm, change, error }: Props) {
     change({ ...rhythm, every: next, cron: next === "custom" && every !== "custom" ? toCron(rhythm) : rhythm.cron });
   return (
     <div className="grid gap-4 sm:grid-cols-3">
-      <Select label="Runs" value={every} onChange={(event) => choose(event.target.value as Every)}>
+      <Select label={m.runs} value={every} onChange={(event) => choose(event.target.value as Every)}>
         {EVERY.map((each) => (
           <option key={each} value={each}>
-            {WORDS[each]}
+            {WORDS[each]()}
           </option>
         ))}
       </Select>
       {every === "week" && (
         <Select
-          label="On"
+          label={m.onWeekday}
           value={String(rhythm.day)}
           onChange={(event) => change({ ...rhythm, day: Number(event.target.value) })}
         >
-          {DAYS.map((name, index) => (
-            <option key={name} value={index}>
-              {name}
+          {[0, 1, 2, 3, 4, 5, 6].map((day) => (
+            <option key={day} value={day}>
+              {dayName(day)}
             </option>
           ))}
         </Select>
       )}
       {every === "month" && (
         <TextField
-          label="On day"
+          label={m.onDay}
           type="number"
           min={1}
           max={31}
           required
-          hint={rhythm.date > 28 ? "Months without this day are left out." : undefined}
+          hint={rhythm.date > 28 ? m.monthsWithoutThisDay : undefined}
           value={String(rhythm.date)}
           onChange={(event) => change({ ...rhythm, date: Number(event.target.value) })}
         />
       )}
       {every === "hour" && (
         <TextField
-          label="Minutes past the hour"
+          label={m.minutesPastTheHour}
           type="number"
           min={0}
           max={59}
@@ -69,19 +70,19 @@ export function RhythmFields({ rhythm, change, error }: Props) {
       )}
       {every === "custom" ? (
         <TextField
-          label="Cron expression"
+          label={m.cronExpression}
           required
           className="font-mono"
           placeholder="0 6 * * 1-5"
           value={rhythm.cron}
           error={error}
-          hint="Minute, hour, day of month, month, day of week."
+          hint={m.fieldsOfCron}
           onChange={(event) => change({ ...rhythm, cron: event.target.value })}
         />
       ) : (
         every !== "hour" && (
           <TextField
-            label="At"
+            label={m.at}
             type="time"
             required
             value={rhythm.time}

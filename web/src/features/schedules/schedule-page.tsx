@@ -20,6 +20,7 @@ import { fromCombined } from "@/lib/refusal";
 import { useAction } from "@/lib/use-action";
 import { describe, fromCron, inZone } from "./cron";
 import { ScheduleForm } from "./form";
+import { m } from "./messages";
 import { OUTCOMES, ScheduleNotes, ScheduleState } from "./state";
 
 type Detail = NonNullable<SchedulePageQuery["schedule"]>;
@@ -37,12 +38,12 @@ export function SchedulePage() {
   }, [again]);
   const schedule = data?.schedule;
   if (error && !schedule) return <Failed error={fromCombined(error)} retry={reload} />;
-  if (!schedule && fetching) return <Loading what="Loading the schedule" />;
+  if (!schedule && fetching) return <Loading what={m.loadingTheSchedule} />;
   if (!schedule) {
     return (
-      <Empty title="There is no such schedule.">
+      <Empty title={m.noSuchSchedule}>
         <Link to="/schedules" className={buttonClass()}>
-          All schedules
+          {m.allSchedules}
         </Link>
       </Empty>
     );
@@ -54,10 +55,12 @@ function Page({ schedule, changed }: { schedule: Detail; changed: () => void }) 
   return (
     <>
       <PageHeader
-        title={schedule.pipeline?.name ?? "A deleted pipeline"}
+        title={schedule.pipeline?.name ?? m.aDeletedPipeline}
+        data={schedule.pipeline !== null}
         note={
           <span className="flex flex-wrap items-center gap-3">
-            <ScheduleState schedule={schedule} /> {describe(schedule.cron)}, {schedule.timeZone}
+            <ScheduleState schedule={schedule} />{" "}
+            {m.rhythmInZone({ rhythm: describe(schedule.cron), zone: schedule.timeZone })}
           </span>
         }
       >
@@ -80,8 +83,8 @@ function Actions({ schedule, changed }: { schedule: Detail; changed: () => void 
   return (
     <SwitchOrDelete
       enabled={enabled}
-      start="Let it run"
-      question="Really delete?"
+      start={m.letItRun}
+      question={m.reallyDelete}
       toggle={async () => {
         await act(client, UpdateScheduleDocument, { input: { id, enabled: !enabled } });
         changed();
@@ -97,11 +100,11 @@ function Actions({ schedule, changed }: { schedule: Detail; changed: () => void 
 function Runs({ schedule }: { schedule: Detail }) {
   const { lastTickAt, lastOutcome, nextRuns, timeZone } = schedule;
   return (
-    <Panel title="Next runs">
+    <Panel title={m.nextRuns}>
       {nextRuns.length === 0 ? (
-        <p className="text-muted">None while it does not run.</p>
+        <p className="text-muted">{m.noneWhileItDoesNotRun}</p>
       ) : (
-        <ol className="grid gap-1 tabular-nums" aria-label="Next runs">
+        <ol className="grid gap-1 tabular-nums" aria-label={m.nextRuns}>
           {nextRuns.map((time) => (
             <li key={time}>
               <time dateTime={time}>{inZone(time, timeZone)}</time>
@@ -112,9 +115,9 @@ function Runs({ schedule }: { schedule: Detail }) {
       <div className="mt-4">
         <Facts
           facts={[
-            ["Last run due", lastTickAt ? <Ago key="last" time={lastTickAt} /> : "never"],
-            ["What came of it", lastOutcome ? OUTCOMES[lastOutcome] : "–"],
-            ["Made", <Ago key="made" time={schedule.createdAt} />],
+            [m.lastRunDue, lastTickAt ? <Ago key="last" time={lastTickAt} /> : m.never],
+            [m.whatCameOfIt, lastOutcome ? OUTCOMES[lastOutcome]() : "–"],
+            [m.made, <Ago key="made" time={schedule.createdAt} />],
           ]}
         />
       </div>
@@ -124,15 +127,20 @@ function Runs({ schedule }: { schedule: Detail }) {
 
 function Jobs({ jobs }: { jobs: Detail["jobs"]["nodes"] }) {
   return (
-    <Panel title="Its jobs">
+    <Panel title={m.itsJobs}>
       {jobs.length === 0 ? (
-        <p className="text-muted">None yet.</p>
+        <p className="text-muted">{m.noneYet}</p>
       ) : (
-        <Table caption="Jobs of the schedule" head={["Job", "Status", "Took", "Started"]}>
+        <Table caption={m.jobsOfTheSchedule} head={[m.job, m.status, m.took, m.started]}>
           {jobs.map((job) => (
             <Row key={job.id}>
               <Cell plain>
-                <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium text-accent hover:underline">
+                <Link
+                  to="/jobs/$id"
+                  params={{ id: job.id }}
+                  className="font-medium text-accent hover:underline"
+                  translate="no"
+                >
                   {job.name}
                 </Link>
               </Cell>
@@ -158,7 +166,7 @@ function Settings({ schedule, changed }: { schedule: Detail; changed: () => void
   const action = useAction();
   const [{ data, error }] = useQuery({ query: ScheduleChoicesDocument, variables: {} });
   return (
-    <Panel title="Settings">
+    <Panel title={m.settings}>
       {error && !data && <Note tone="bad" title={fromCombined(error).message} />}
       {data && (
         <ScheduleForm
@@ -171,7 +179,7 @@ function Settings({ schedule, changed }: { schedule: Detail; changed: () => void
           }}
           choices={data}
           fixed
-          label="Save"
+          label={m.save}
           action={action}
           save={(_, wanted) =>
             action.run(async () => {

@@ -6,6 +6,7 @@ import { Ago, Code } from "@/components/data";
 import { Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Button } from "@/components/ui";
+import { Words } from "@/components/words";
 import {
   DeliveriesDocument,
   type DeliveryRowFragment,
@@ -17,21 +18,23 @@ import { act } from "@/lib/client";
 import { dateTime } from "@/lib/format";
 import { usePages } from "@/lib/paging";
 import { useAction } from "@/lib/use-action";
+import { m } from "./messages";
 import { DeliveryBadge, eventText } from "./state";
 
-const FILTERS = [
-  { value: "ALL", text: "All" },
-  { value: "PENDING", text: "Waiting" },
-  { value: "DELIVERED", text: "Delivered" },
-  { value: "FAILED", text: "Given up" },
-] as const;
+type Filter = "ALL" | WebhookDeliveryStatus;
+const filters = (): { value: Filter; text: string }[] => [
+  { value: "ALL", text: m.all },
+  { value: "PENDING", text: m.waiting },
+  { value: "DELIVERED", text: m.delivered },
+  { value: "FAILED", text: m.givenUp },
+];
 /** While a message is on its way one waits for what the receiver answers: milliseconds. */
 const SOON = 1000;
 const NONE = { nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
 
 /** The messages of a webhook, newest first, looked at again and again. */
 export function Deliveries({ id, poll }: { id: string; poll: number }) {
-  const [filter, setFilter] = useState<(typeof FILTERS)[number]["value"]>("ALL");
+  const [filter, setFilter] = useState<Filter>("ALL");
   const status: WebhookDeliveryStatus[] | null = filter === "ALL" ? null : [filter];
   const list = usePages(DeliveriesDocument, { id, first: 20, status }, (data) => data.webhook?.deliveries ?? NONE);
   const latest = useRef(list.reload);
@@ -46,8 +49,8 @@ export function Deliveries({ id, poll }: { id: string; poll: number }) {
   const items = list.items?.filter((item) => status === null || status.includes(item.status)) ?? null;
   return (
     <Panel
-      title="Messages"
-      actions={<Choice legend="Show messages" options={FILTERS} value={filter} choose={setFilter} />}
+      title={m.messages}
+      actions={<Choice legend={m.showMessages} options={filters()} value={filter} choose={setFilter} />}
     >
       <Ping
         id={id}
@@ -58,10 +61,10 @@ export function Deliveries({ id, poll }: { id: string; poll: number }) {
       />
       <Listing
         list={{ ...list, items }}
-        what="Loading messages"
-        empty={<p className="text-muted">{status ? "No such messages." : "None yet: one is made when a job ends."}</p>}
+        what={m.loadingMessages}
+        empty={<p className="text-muted">{status ? m.noSuchMessages : m.noMessagesYet}</p>}
       >
-        <ul className="divide-y divide-line" aria-label="Messages">
+        <ul className="divide-y divide-line" aria-label={m.messages}>
           {items?.map((delivery) => (
             <Delivery key={delivery.id} delivery={delivery} changed={list.reload} />
           ))}
@@ -83,13 +86,13 @@ function Ping({ id, sent }: { id: string; sent: () => void }) {
   return (
     <div className="mb-3 flex flex-wrap items-center gap-3">
       <Button small onClick={ping} busy={action.busy}>
-        Send a test message
+        {m.sendATestMessage}
       </Button>
       <p
         role={action.refusal ? "alert" : undefined}
         className={`text-sm ${action.refusal ? "text-bad" : "text-muted"}`}
       >
-        {action.refusal?.message ?? "What the receiver answers stands below a moment later. It is tried once."}
+        {action.refusal?.message ?? m.answerStandsBelow}
       </p>
     </div>
   );
@@ -113,26 +116,35 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
             <Ago time={delivery.createdAt} />
           </span>
         </span>
-        <Button small onClick={again} busy={action.busy} aria-label={`Send again ${delivery.messageId}`}>
-          Send again
+        <Button
+          small
+          onClick={again}
+          busy={action.busy}
+          aria-label={m.sendAgainMessage({ messageId: delivery.messageId })}
+        >
+          {m.sendAgain}
         </Button>
       </div>
       <p className="text-sm text-muted">{attempts(delivery)}</p>
-      {delivery.error && <p className="text-sm break-words text-bad">{delivery.error}</p>}
+      {delivery.error && (
+        <p className="text-sm break-words text-bad">
+          <Words text={delivery.error} />
+        </p>
+      )}
       {action.refusal && (
         <p role="alert" className="text-sm text-bad">
           {action.refusal.message}
         </p>
       )}
       <details>
-        <summary className="text-sm">What it says</summary>
+        <summary className="text-sm">{m.whatItSays}</summary>
         <div className="mt-2 grid grid-cols-1 gap-2">
-          <p className="text-sm text-muted">Id {delivery.messageId}, the same at each attempt.</p>
+          <p className="text-sm text-muted">{m.idOfMessage({ messageId: delivery.messageId })}</p>
           <Code>{JSON.stringify(delivery.payload, null, 2)}</Code>
           {delivery.jobId && (
             <p>
               <Link to="/jobs/$id" params={{ id: delivery.jobId }} className="text-accent underline">
-                To the job
+                {m.toTheJob}
               </Link>
             </p>
           )}
@@ -145,10 +157,10 @@ function Delivery({ delivery, changed }: { delivery: DeliveryRowFragment; change
 /** How often it was tried, what the newest answer was, and when it is tried next. */
 export function attempts(delivery: DeliveryRowFragment): string {
   const { attempt, maxAttempts, responseStatus, responseMs, nextAttemptAt, error } = delivery;
-  const parts = [attempt === 0 ? "about to be sent" : `attempt ${attempt} of ${maxAttempts}`];
-  if (responseStatus !== null) parts.push(`answered ${responseStatus}`);
-  if (responseMs !== null) parts.push(`after ${responseMs} ms`);
-  if (nextAttemptAt && error) parts.push(`next attempt ${dateTime(nextAttemptAt)}`);
+  const parts = [attempt === 0 ? m.aboutToBeSent : m.attemptOf({ attempt, most: maxAttempts })];
+  if (responseStatus !== null) parts.push(m.answered({ status: String(responseStatus) }));
+  if (responseMs !== null) parts.push(m.afterMs({ milliseconds: responseMs }));
+  if (nextAttemptAt && error) parts.push(m.nextAttempt({ time: dateTime(nextAttemptAt) }));
   const text = parts.join(" · ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }

@@ -4,6 +4,7 @@ import { Button, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import type { WebhookEvent } from "@/gql/graphql";
 import type { Action } from "@/lib/use-action";
+import { m } from "./messages";
 import { EVENTS } from "./state";
 
 interface Props {
@@ -30,7 +31,7 @@ export function WebhookForm({ start, label, action, save, clear = false }: Props
     <form onSubmit={submit} className="grid grid-cols-1 gap-4">
       {general && <Note tone="bad" title={<Words text={general} />} />}
       <TextField
-        label="Address of the receiver"
+        label={m.addressOfTheReceiver}
         type="url"
         required
         placeholder="https://example.org/hooks/karyaksham"
@@ -39,7 +40,7 @@ export function WebhookForm({ start, label, action, save, clear = false }: Props
         onChange={(event) => setUrl(event.target.value)}
       />
       <fieldset>
-        <legend className="text-sm font-medium">Tell it when a job has</legend>
+        <legend className="text-sm font-medium">{m.tellItWhenAJobHas}</legend>
         <div className="mt-1 flex flex-wrap gap-x-5 gap-y-1">
           {EVENTS.map(({ event, text }) => (
             <label key={event} className="flex items-center gap-2">
@@ -49,12 +50,12 @@ export function WebhookForm({ start, label, action, save, clear = false }: Props
                 checked={events.includes(event)}
                 onChange={(change) => toggle(event, change.target.checked)}
               />
-              {text}
+              {text()}
             </label>
           ))}
         </div>
         {(events.length === 0 || action.errorOf("events")) && (
-          <p className="text-sm text-bad">{action.errorOf("events") ?? "Choose one at least."}</p>
+          <p className="text-sm text-bad">{action.errorOf("events") ?? m.chooseOneAtLeast}</p>
         )}
       </fieldset>
       <div>

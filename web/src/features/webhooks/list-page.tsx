@@ -7,9 +7,11 @@ import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { CreateWebhookDocument, WebhooksDocument } from "@/gql/graphql";
 import { act } from "@/lib/client";
+import { formatList } from "@/lib/i18n";
 import { usePages } from "@/lib/paging";
 import { useAction } from "@/lib/use-action";
 import { WebhookForm } from "./form";
+import { m } from "./messages";
 import { NewSecret } from "./secret";
 import { EVENTS, WebhookState } from "./state";
 
@@ -19,23 +21,20 @@ export function WebhooksPage() {
   const list = usePages(WebhooksDocument, { first: 50 }, (data) => data.webhooks);
   return (
     <>
-      <PageHeader title="Webhooks" note="Servers of yours that are told when jobs end." />
+      <PageHeader title={m.webhooks} note={m.whatWebhooksAre} />
       <div className="grid grid-cols-1 gap-4">
         <NewWebhook made={list.reload} />
         <Listing
           list={list}
-          what="Loading webhooks"
+          what={m.loadingWebhooks}
           empty={
-            <Empty title="No webhooks yet">
-              <p>
-                Messages are signed as Standard Webhooks describe, and sent again for about 16 hours until they are
-                taken.
-              </p>
+            <Empty title={m.noWebhooksYet}>
+              <p>{m.howMessagesAreSent}</p>
             </Empty>
           }
         >
           <Panel className="!p-0">
-            <Table caption="Webhooks" head={["Address", "State", "Tells of jobs that have", "Made"]}>
+            <Table caption={m.webhooks} head={[m.address, m.state, m.tellsOfJobsThatHave, m.made]}>
               {list.items?.map((webhook) => (
                 <Row key={webhook.id}>
                   <Cell plain>
@@ -43,6 +42,7 @@ export function WebhooksPage() {
                       to="/webhooks/$id"
                       params={{ id: webhook.id }}
                       className="font-medium break-all text-accent hover:underline"
+                      translate="no"
                     >
                       {webhook.url}
                     </Link>
@@ -51,9 +51,7 @@ export function WebhooksPage() {
                     <WebhookState webhook={webhook} />
                   </Cell>
                   <Cell plain>
-                    {EVENTS.filter(({ event }) => webhook.events.includes(event))
-                      .map(({ text }) => text)
-                      .join(", ")}
+                    {formatList(EVENTS.filter(({ event }) => webhook.events.includes(event)).map(({ text }) => text()))}
                   </Cell>
                   <Cell>
                     <Ago time={webhook.createdAt} />
@@ -80,9 +78,9 @@ function NewWebhook({ made }: { made: () => void }) {
       made();
     });
   return (
-    <Panel title="New webhook">
+    <Panel title={m.newWebhook}>
       <div className="grid grid-cols-1 gap-4">
-        <WebhookForm start={ALL} label="Make webhook" action={action} save={create} clear />
+        <WebhookForm start={ALL} label={m.makeWebhook} action={action} save={create} clear />
         {secret && <NewSecret secret={secret} />}
       </div>
     </Panel>

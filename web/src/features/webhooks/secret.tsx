@@ -7,17 +7,15 @@ import { Select } from "@/components/ui";
 import { RotateWebhookSecretDocument, type WebhookRowFragment } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { dateTime } from "@/lib/format";
+import { m } from "./messages";
 
 /** A secret this once: the service cannot show it again. */
 export function NewSecret({ secret }: { secret: string }) {
   return (
-    <Note
-      title="Copy the secret now: it is not shown again."
-      hint="The receiver verifies the signature of each message with it."
-    >
+    <Note title={m.copyTheSecretNow} hint={m.receiverVerifies}>
       <Code>{secret}</Code>
       <div>
-        <CopyButton text={secret} label="Copy secret" />
+        <CopyButton text={secret} label={m.copySecret} />
       </div>
     </Note>
   );
@@ -25,10 +23,10 @@ export function NewSecret({ secret }: { secret: string }) {
 
 /** Hours that the secret before goes on signing. */
 const OVERLAPS = [
-  { hours: 24, text: "for a day more" },
-  { hours: 168, text: "for a week more" },
-  { hours: 1, text: "for an hour more" },
-  { hours: 0, text: "no more: it has leaked" },
+  { hours: 24, text: () => m.forADayMore },
+  { hours: 168, text: () => m.forAWeekMore },
+  { hours: 1, text: () => m.forAnHourMore },
+  { hours: 0, text: () => m.noMore },
 ] as const;
 
 /** Replaces the secret; for a while the one before signs too, so that the receiver can change over without missing a message. */
@@ -43,27 +41,25 @@ export function Secret({ webhook, changed }: { webhook: WebhookRowFragment; chan
     changed();
   };
   return (
-    <Panel title="Secret">
+    <Panel title={m.secret}>
       <div className="grid grid-cols-1 gap-4">
         <p className="text-muted">
-          {previousSecretUntil
-            ? `Until ${dateTime(previousSecretUntil)} each message carries two signatures, by the new secret and by the one before: the receiver may know either.`
-            : "Each message is signed with it. It was shown when it was made; if it is lost or has leaked, make a new one."}
+          {previousSecretUntil ? m.twoSignaturesUntil({ time: dateTime(previousSecretUntil) }) : m.eachMessageIsSigned}
         </p>
         {secret && <NewSecret key={secret} secret={secret} />}
         <div className="grid items-end gap-3 sm:grid-cols-[minmax(0,20rem)_auto] sm:justify-start">
           <Select
-            label="The present secret signs"
+            label={m.thePresentSecretSigns}
             value={String(hours)}
             onChange={(event) => setHours(Number(event.target.value))}
           >
             {OVERLAPS.map((each) => (
               <option key={each.hours} value={each.hours}>
-                {each.text}
+                {each.text()}
               </option>
             ))}
           </Select>
-          <Confirm label="Make a new secret" question="Really replace it?" act={rotate} />
+          <Confirm label={m.makeANewSecret} question={m.reallyReplaceIt} act={rotate} />
         </div>
       </div>
     </Panel>

@@ -17,6 +17,7 @@ import { fromCombined } from "@/lib/refusal";
 import { useAction } from "@/lib/use-action";
 import { Deliveries } from "./deliveries";
 import { WebhookForm } from "./form";
+import { m } from "./messages";
 import { Secret } from "./secret";
 import { WebhookState } from "./state";
 
@@ -33,12 +34,12 @@ export function WebhookPage() {
   }, [again]);
   const webhook = data?.webhook;
   if (error && !webhook) return <Failed error={fromCombined(error)} retry={reload} />;
-  if (!webhook && fetching) return <Loading what="Loading the webhook" />;
+  if (!webhook && fetching) return <Loading what={m.loadingTheWebhook} />;
   if (!webhook) {
     return (
-      <Empty title="There is no such webhook.">
+      <Empty title={m.noSuchWebhook}>
         <Link to="/webhooks" className={buttonClass()}>
-          All webhooks
+          {m.allWebhooks}
         </Link>
       </Empty>
     );
@@ -51,9 +52,10 @@ function Page({ webhook, changed }: { webhook: WebhookRowFragment; changed: () =
     <>
       <PageHeader
         title={webhook.url}
+        data
         note={
           <span className="flex flex-wrap items-center gap-3">
-            <WebhookState webhook={webhook} /> made <Ago time={webhook.createdAt} />
+            <WebhookState webhook={webhook} /> {m.madeAgo({ ago: <Ago time={webhook.createdAt} /> })}
           </span>
         }
       >
@@ -61,17 +63,11 @@ function Page({ webhook, changed }: { webhook: WebhookRowFragment; changed: () =
       </PageHeader>
       <div className="grid grid-cols-1 gap-4">
         {webhook.disabledReason && (
-          <Note
-            tone="bad"
-            title={<Words text={webhook.disabledReason.message} />}
-            hint="Once the receiver answers again, let the messages go out: those that wait are sent."
-          />
+          <Note tone="bad" title={<Words text={webhook.disabledReason.message} />} hint={m.onceItAnswersAgain} />
         )}
         {!webhook.disabledReason && webhook.failingSince && (
-          <Note tone="warn" title="The receiver has not taken a message for a while.">
-            <p className="text-sm">
-              Since <Ago time={webhook.failingSince} />. After three days it is stopped.
-            </p>
+          <Note tone="warn" title={m.receiverTakesNothing}>
+            <p className="text-sm">{m.failingSince({ ago: <Ago time={webhook.failingSince} /> })}</p>
           </Note>
         )}
         <Deliveries id={webhook.id} poll={POLL} />
@@ -89,8 +85,8 @@ function Actions({ webhook, changed }: { webhook: WebhookRowFragment; changed: (
   return (
     <SwitchOrDelete
       enabled={enabled}
-      start="Let it send"
-      question="Delete it with its messages?"
+      start={m.letItSend}
+      question={m.deleteWithMessages}
       toggle={async () => {
         await act(client, UpdateWebhookDocument, { input: { id, enabled: !enabled } });
         changed();
@@ -107,10 +103,10 @@ function Settings({ webhook, changed }: { webhook: WebhookRowFragment; changed: 
   const client = useClient();
   const action = useAction();
   return (
-    <Panel title="Settings">
+    <Panel title={m.settings}>
       <WebhookForm
         start={webhook}
-        label="Save"
+        label={m.save}
         action={action}
         save={(url, events) =>
           action.run(async () => {

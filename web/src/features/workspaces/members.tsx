@@ -8,12 +8,14 @@ import { Button, Select, TextField } from "@/components/ui";
 import { type MemberFragment, SetWorkspaceMemberDocument, type WorkspaceRole } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { useAction } from "@/lib/use-action";
+import { m } from "./messages";
+import { roleText } from "./roles";
 import type { Space } from "./workspace-page";
 
-const ROLES: readonly { value: WorkspaceRole; text: string }[] = [
-  { value: "VIEWER", text: "viewer: looks" },
-  { value: "EDITOR", text: "editor: uploads and runs" },
-  { value: "OWNER", text: "owner: shares too" },
+const roles = (): { value: WorkspaceRole; text: string }[] => [
+  { value: "VIEWER", text: m.viewerLooks },
+  { value: "EDITOR", text: m.editorUploadsAndRuns },
+  { value: "OWNER", text: m.ownerSharesToo },
 ];
 
 /** Who works here. Owners change it, the others see it. */
@@ -26,20 +28,24 @@ export function Members({ space, changed }: { space: Space; changed: () => void 
     changed();
   };
   return (
-    <Panel title={`Members (${space.members.length})`}>
+    <Panel title={m.membersCount({ number: space.members.length })}>
       <div className="grid grid-cols-1 gap-4">
         {owns && <Invite set={set} />}
         {action.refusal && <Note tone="bad" title={action.refusal.message} />}
-        <Table caption="Members" head={["Name", "E-mail", "Role", "Since", ...(owns ? ["Remove"] : [])]}>
+        <Table caption={m.members} head={[m.name, m.eMail, m.role, m.since, ...(owns ? [m.remove] : [])]}>
           {space.members.map((member) => (
             <Row key={member.userId}>
-              <Cell plain>{member.name}</Cell>
-              <Cell plain>{member.email}</Cell>
+              <Cell plain data>
+                {member.name}
+              </Cell>
+              <Cell plain data>
+                {member.email}
+              </Cell>
               <Cell>
                 {owns && !member.owner ? (
                   <RoleSelect member={member} choose={(role) => action.run(() => set(member.email, role))} />
                 ) : (
-                  member.role.toLowerCase()
+                  roleText(member.role)
                 )}
               </Cell>
               <Cell>
@@ -48,9 +54,9 @@ export function Members({ space, changed }: { space: Space; changed: () => void 
               {owns && (
                 <Cell>
                   {member.owner ? (
-                    <span className="text-muted">made it</span>
+                    <span className="text-muted">{m.madeIt}</span>
                   ) : (
-                    <Confirm label="Remove" question="Really remove?" act={() => set(member.email, null)} />
+                    <Confirm label={m.remove} question={m.reallyRemove} act={() => set(member.email, null)} />
                   )}
                 </Cell>
               )}
@@ -65,12 +71,12 @@ export function Members({ space, changed }: { space: Space; changed: () => void 
 function RoleSelect({ member, choose }: { member: MemberFragment; choose: (role: WorkspaceRole) => void }) {
   return (
     <select
-      aria-label={`Role of ${member.name}`}
+      aria-label={m.roleOf({ name: member.name })}
       className="rounded-lg border border-field bg-surface px-2 py-1"
       value={member.role}
       onChange={(event) => choose(event.target.value as WorkspaceRole)}
     >
-      {ROLES.map(({ value, text }) => (
+      {roles().map(({ value, text }) => (
         <option key={value} value={value}>
           {text}
         </option>
@@ -90,22 +96,22 @@ function Invite({ set }: { set: (email: string, role: WorkspaceRole) => Promise<
   return (
     <form onSubmit={submit} className="grid items-end gap-3 sm:grid-cols-[2fr_1fr_auto]">
       <TextField
-        label="E-mail of somebody with an account"
+        label={m.eMailOfSomebody}
         type="email"
         required
         value={email}
         error={action.refusal?.message}
         onChange={(event) => setEmail(event.target.value)}
       />
-      <Select label="Role" value={role} onChange={(event) => setRole(event.target.value as WorkspaceRole)}>
-        {ROLES.map(({ value, text }) => (
+      <Select label={m.role} value={role} onChange={(event) => setRole(event.target.value as WorkspaceRole)}>
+        {roles().map(({ value, text }) => (
           <option key={value} value={value}>
             {text}
           </option>
         ))}
       </Select>
       <Button type="submit" variant="primary" busy={action.busy}>
-        Add
+        {m.add}
       </Button>
     </form>
   );

@@ -5,6 +5,7 @@ import { WorkspacesDocument } from "@/gql/graphql";
 import { fromCombined } from "@/lib/refusal";
 import { useStore } from "@/lib/store";
 import { enterWorkspace, workspace } from "@/lib/workspace";
+import { m } from "./messages";
 
 /** The workspace that one is in, and the way to another. */
 export function WorkspaceSwitcher({ userId }: { userId: string }) {
@@ -21,14 +22,14 @@ export function WorkspaceSwitcher({ userId }: { userId: string }) {
       to="/workspace"
       className="rounded-lg px-2 py-1 text-sm font-medium text-muted hover:bg-raised hover:text-ink"
     >
-      {all.length > 1 ? "Members" : "Workspace"}
+      {all.length > 1 ? m.members : m.workspace}
     </Link>
   );
   if (all.length < 2) return link;
   return (
     <span className="flex items-center gap-1">
       <select
-        aria-label="Workspace"
+        aria-label={m.workspace}
         className="max-w-40 rounded-lg border border-field bg-surface px-2 py-1 text-sm"
         value={all.find(({ id }) => id === current)?.id ?? all[0]?.id}
         onChange={(event) => {
@@ -38,7 +39,7 @@ export function WorkspaceSwitcher({ userId }: { userId: string }) {
       >
         {all.map(({ id, name, personal }) => (
           <option key={id} value={id}>
-            {personal ? `${name} (personal)` : name}
+            {personal ? m.personal({ name }) : name}
           </option>
         ))}
       </select>

@@ -10,6 +10,8 @@ import { useStore } from "@/lib/store";
 import { useAction } from "@/lib/use-action";
 import { enterWorkspace, workspace } from "@/lib/workspace";
 import { Members } from "./members";
+import { m } from "./messages";
+import { roleText } from "./roles";
 
 export type Space = NonNullable<WorkspacePageQuery["me"]>["workspaces"][number];
 
@@ -20,23 +22,17 @@ export function WorkspacePage() {
   const all = data?.me?.workspaces;
   const here = all?.find(({ id, personal }) => (current === null ? personal : id === current));
   if (!here || !data?.me)
-    return error ? <Failed error={fromCombined(error)} retry={reload} /> : <Loading what="Loading the workspace" />;
+    return error ? <Failed error={fromCombined(error)} retry={reload} /> : <Loading what={m.loadingTheWorkspace} />;
   return (
     <>
       <PageHeader
         title={here.name}
-        note={
-          here.personal
-            ? "Your personal workspace: yours alone."
-            : `A shared workspace. You are its ${ROLES[here.role]}.`
-        }
+        data
+        note={here.personal ? m.yoursAlone : m.sharedWorkspace({ role: roleText(here.role) })}
       />
       <div className="grid grid-cols-1 gap-4">
         {here.personal ? (
-          <Note
-            title="A personal workspace is not shared."
-            hint="Make a workspace below to work with others: each has its own data sets, pipelines and jobs."
-          />
+          <Note title={m.personalIsNotShared} hint={m.makeAWorkspaceToShare} />
         ) : (
           <Members space={here} changed={reload} />
         )}
@@ -48,16 +44,14 @@ export function WorkspacePage() {
   );
 }
 
-const ROLES = { OWNER: "owner", EDITOR: "editor", VIEWER: "viewer" } as const;
-
 function Use({ space: { limits, usage } }: { space: Space }) {
   return (
-    <Panel title="In use">
+    <Panel title={m.inUse}>
       <Facts
         facts={[
-          ["Running jobs", `${count(usage.runningJobs)} of ${count(limits.maxRunningJobs)}`],
-          ["Waiting and running", `${count(usage.unfinishedJobs)} of ${count(limits.maxUnfinishedJobs)}`],
-          ["Storage", `${bytes(usage.storageBytes)} of ${bytes(limits.maxStorageBytes)}`],
+          [m.runningJobs, m.of({ some: count(usage.runningJobs), all: count(limits.maxRunningJobs) })],
+          [m.waitingAndRunning, m.of({ some: count(usage.unfinishedJobs), all: count(limits.maxUnfinishedJobs) })],
+          [m.storage, m.of({ some: bytes(usage.storageBytes), all: bytes(limits.maxStorageBytes) })],
         ]}
       />
     </Panel>
@@ -65,16 +59,16 @@ function Use({ space: { limits, usage } }: { space: Space }) {
 }
 
 function Retention({ policy }: { policy: WorkspacePageQuery["retentionPolicy"] }) {
-  const days = (value: number) => (value === 0 ? "until deleted" : `${count(value)} days`);
+  const days = (value: number) => (value === 0 ? m.untilDeleted : m.days({ count: value }));
   return (
-    <Panel title="What is kept, and how long">
+    <Panel title={m.whatIsKept}>
       <Facts
         facts={[
-          ["Results", days(policy.resultsDays)],
-          ["Rejected rows", days(policy.rejectsDays)],
-          ["Data sets", days(policy.datasetsDays)],
-          ["Logs", days(policy.logsDays)],
-          ["Histories", days(policy.eventsDays)],
+          [m.results, days(policy.resultsDays)],
+          [m.rejectedRows, days(policy.rejectsDays)],
+          [m.dataSets, days(policy.datasetsDays)],
+          [m.logs, days(policy.logsDays)],
+          [m.histories, days(policy.eventsDays)],
         ]}
       />
     </Panel>
@@ -93,19 +87,19 @@ function NewWorkspace({ userId }: { userId: string }) {
     });
   };
   return (
-    <Panel title="New workspace">
+    <Panel title={m.newWorkspace}>
       <form onSubmit={submit} className="grid items-end gap-3 sm:grid-cols-[1fr_auto]">
         <TextField
-          label="Name of the workspace"
+          label={m.nameOfTheWorkspace}
           required
           maxLength={200}
-          placeholder="Sales analysts"
+          placeholder={m.salesAnalysts}
           value={name}
           error={action.refusal?.message}
           onChange={(event) => setName(event.target.value)}
         />
         <Button type="submit" busy={action.busy}>
-          Make workspace
+          {m.makeWorkspace}
         </Button>
       </form>
     </Panel>

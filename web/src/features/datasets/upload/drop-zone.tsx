@@ -1,5 +1,6 @@
 import { type DragEvent, useId, useRef, useState } from "react";
 import { classes } from "@/components/ui";
+import { m } from "../messages";
 import { useUploads } from "./context";
 
 /** Where files are dropped or chosen. */
@@ -32,13 +33,11 @@ export function DropZone() {
       )}
     >
       <p id={id} className="text-lg font-medium">
-        {over ? "Let go to upload" : "Drop files here"}
+        {over ? m.letGoToUpload : m.dropFilesHere}
       </p>
-      <p className="text-muted">
-        CSV, TSV, NDJSON, Parquet, Arrow or text; plain, gzip, zstd, bzip2 or xz; up to 50 GB each.
-      </p>
+      <p className="text-muted">{m.whatCanBeUploaded}</p>
       <label className="mt-3 inline-flex min-h-9 cursor-pointer items-center rounded-lg bg-accent px-3.5 font-medium text-on-accent hover:bg-accent-strong has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent">
-        Choose files
+        {m.chooseFiles}
         <input
           type="file"
           multiple

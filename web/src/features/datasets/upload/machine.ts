@@ -4,6 +4,8 @@
  * Invariants (machine.test.ts): at most IN_FLIGHT parts under way; a part in `done` is never sent again; `complete`
  * only when every part is done; after `pause`, `abort` or a final failure nothing is sent.
  */
+
+import { m } from "../messages";
 import { type Command, ended, type Failure, INITIAL, type Problem, type UploadEvent, type UploadState } from "./state";
 
 export const IN_FLIGHT = 5;
@@ -194,17 +196,17 @@ function describe(failure: Failure): Problem {
     case "refused":
       return {
         code: "UPLOAD_REFUSED",
-        message: "The storage refuses fresh links (403).",
-        hint: "Check the clocks of this computer and of the server, then resume.",
+        message: m.storageRefusesLinks,
+        hint: m.checkClocks,
       };
     case "broken":
       return {
         code: failure.status === 0 ? "STORAGE_UNREACHABLE" : "STORAGE_FAILING",
         message:
           failure.status === 0
-            ? `The storage cannot be reached from this browser (${failure.message}).`
-            : `The storage answers with errors (${failure.status}).`,
-        hint: "What was sent is kept. Check the connection, then resume.",
+            ? m.storageNotReached({ message: failure.message })
+            : m.storageFails({ status: failure.status }),
+        hint: m.checkConnectionSentIsKept,
       };
   }
 }

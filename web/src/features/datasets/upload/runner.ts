@@ -1,4 +1,6 @@
 /** Runs the commands of the upload machine on a transport; one per file. Knows no React and no network of its own. */
+
+import { m } from "../messages";
 import { step } from "./machine";
 import { addSample, type Sample, secondsLeft, speed } from "./speed";
 import {
@@ -107,7 +109,7 @@ export class UploadRunner {
     }
     try {
       const found = await this.transport.present(this.uploadId);
-      if (!found) throw new TransportError({ kind: "fatal", problem: GONE });
+      if (!found) throw new TransportError({ kind: "fatal", problem: gone() });
       this.dispatch({ type: "resume", done: found.done });
     } catch (error) {
       this.state = { ...this.state, status: "failed", problem: problemOf(error) };
@@ -215,11 +217,11 @@ export class UploadRunner {
   }
 }
 
-const GONE: Problem = {
+const gone = (): Problem => ({
   code: "UPLOAD_GONE",
-  message: "The server no longer has this upload.",
-  hint: "Remove it here and upload the file again.",
-};
+  message: m.serverHasItNoLonger,
+  hint: m.removeAndUploadAgain,
+});
 
 function failureOf(error: unknown): Failure {
   if (error instanceof TransportError) return error.failure;
@@ -231,7 +233,7 @@ function problemOf(error: unknown): Problem {
   if (failure.kind === "fatal") return failure.problem;
   return {
     code: "SERVICE_UNREACHABLE",
-    message: "The service cannot be reached at the moment.",
-    hint: "Check the connection, then resume. What was sent is kept.",
+    message: m.serviceNotReached,
+    hint: m.checkConnection,
   };
 }

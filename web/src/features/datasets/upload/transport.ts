@@ -9,6 +9,7 @@ import {
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { fromCombined, isTransient, Refusal } from "@/lib/refusal";
+import { m } from "../messages";
 import { type PartBody, type Transport, TransportError } from "./runner";
 import type { Failure, Plan } from "./state";
 
@@ -66,7 +67,7 @@ async function api<T>(work: () => Promise<T>): Promise<T> {
     throw new TransportError({
       kind: "broken",
       status: 0,
-      message: error instanceof Error ? error.message : "no answer",
+      message: error instanceof Error ? error.message : m.noAnswerYet,
     });
   }
 }
@@ -84,8 +85,8 @@ async function put(
   if (failure.kind === "broken" && failure.status === 0 && !(await readable(body))) {
     const problem = {
       code: "FILE_CHANGED",
-      message: "The file on this computer was changed, moved or deleted meanwhile.",
-      hint: "Remove this upload and choose the file again.",
+      message: m.fileHasChanged,
+      hint: m.removeAndChooseAgain,
     };
     throw new TransportError({ kind: "fatal", problem });
   }
@@ -105,7 +106,7 @@ function transfer(
       clearTimeout(watchdog);
       watchdog = window.setTimeout(() => {
         request.abort();
-        end(broken("no byte moved for a while"));
+        end(broken(m.stalled));
       }, STALLED);
     };
     const broken = (message: string): Failure => ({ kind: "broken", status: 0, message });
@@ -126,7 +127,7 @@ function transfer(
       progress(event.loaded);
     };
     request.onload = () => end(judge(request.status));
-    request.onerror = () => end(broken("network error"));
+    request.onerror = () => end(broken(m.networkError));
     watch();
     request.send(body);
   });
@@ -136,13 +137,13 @@ function judge(status: number): Failure | null {
   if (status >= 200 && status < 300) return null;
   if (status === 403) return { kind: "refused", status };
   if (status === 404) {
-    const message = "The storage no longer has this upload.";
+    const message = m.storageHasItNoLonger;
     return {
       kind: "fatal",
-      problem: { code: "UPLOAD_GONE", message, hint: "Remove it here and upload the file again." },
+      problem: { code: "UPLOAD_GONE", message, hint: m.removeAndUploadAgain },
     };
   }
-  return { kind: "broken", status, message: `status ${status}` };
+  return { kind: "broken", status, message: m.httpStatus({ status }) };
 }
 
 async function readable(body: Blob): Promise<boolean> {

@@ -1,0 +1,27 @@
+import { messages } from "./i18n";
+
+export const m = messages("lib", {
+  bytes: "{amount} B",
+  kilobytes: "{amount} kB",
+  megabytes: "{amount} MB",
+  gigabytes: "{amount} GB",
+  terabytes: "{amount} TB",
+  petabytes: "{amount} PB",
+  percent: "{amount} %",
+  seconds: "{amount} s",
+  minutes: "{amount} min",
+  hours: "{amount} h",
+  days: "{amount} d",
+  timeInTwoUnits: "{larger} {smaller}",
+  lessThan: "< {amount}",
+  justNow: "just now",
+  keepMatchingLines: "Keep matching lines",
+  keepMatchingLinesText: "From a log of any size, only the lines that contain ERROR, or another word.",
+  convertToParquet: "Convert to Parquet",
+  convertToParquetText: "All rows and columns, typed and compressed, ready for Polars, pandas or DuckDB.",
+  summariseByGroup: "Summarise by group",
+  summariseByGroupText: "Count rows and add up a number for each value of a column.",
+  noAnswer: "The service does not answer. Check the connection and try again.",
+  strangeAnswer: "The answer cannot be understood.",
+  olderVersion: "This page belongs to an older version. Load the application again.",
+});
