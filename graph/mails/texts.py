@@ -53,9 +53,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     PASSWORD_CHANGED: Kind(
         "Your password was changed",
-        "Hello,\n\nthe password of your account at {service} was changed by a link that was mailed to you, and "
-        "all its\nsessions were ended. API tokens still work: revoke those you do not know on the page Account.\n\n"
-        "If it was not you, somebody reads your mail: secure the mailbox first, then ask for a new password at\n"
+        "Hello,\n\nthe password of your account at {service} was changed, and all other sessions were ended.\n"
+        "API tokens still work: revoke those you do not know on the page Account.\n\nIf it was not you, somebody knows "
+        "your password or reads your mail: secure the mailbox first,\nthen ask for a new password at "
         "{service}/forgot-password and tell your administrator.\n",
         timedelta(days=2),
     ),

@@ -9,6 +9,9 @@ from graph.api.permissions import IsPerson, Public
 from graph.context import Info
 from graph.recovery.service import Recovery
 from graph.recovery.types import (
+    ChangePasswordInput,
+    ChangePasswordResult,
+    ChangePasswordSuccess,
     RequestEmailVerificationResult,
     RequestEmailVerificationSuccess,
     RequestPasswordResetInput,
@@ -47,6 +50,14 @@ class RecoveryMutation:
         """Set it."""
         await _recovery(info).reset(input.token, input.password, info.context.address)
         return ResetPasswordSuccess()
+
+    @mutation(IsPerson, description="Choose a new password by the current one; ends all other sessions.")
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+        """Change it."""
+        context = info.context
+        viewer = context.require_viewer()
+        await _recovery(info).change(viewer, input.password, input.new_password, context.address)
+        return ChangePasswordSuccess()
 
     @mutation(IsPerson, description="Have the link mailed (again) that verifies the account's e-mail address.")
     async def request_email_verification(self, info: Info) -> RequestEmailVerificationResult:

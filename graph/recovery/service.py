@@ -1,14 +1,15 @@
-"""Verification of e-mail addresses, and new passwords for those who forgot theirs."""
+"""Verification of e-mail addresses, and new passwords, also for those who forgot theirs."""
 
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 from graph.core.audit import record
 from graph.core.db import Database
-from graph.core.errors import Conflict, InvalidInput
+from graph.core.errors import Conflict, InvalidInput, NotAuthenticated
 from graph.core.events import REVOKED_CHANNEL, Events
-from graph.core.security import check_password, hash_password, token_digest
+from graph.core.security import check_password, hash_password, token_digest, verify_password
 from graph.core.viewer import Viewer
 from graph.mails import repository as outbox
 from graph.mails.texts import PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
@@ -68,6 +69,37 @@ class Recovery:
                 object_id=user.id,
                 data={"sessions": len(ended)},
             )
+        await self._announce(ended)
+
+    async def change(self, viewer: Viewer, password: str, new_password: str, address: str) -> None:
+        """Set a new password by the current one, and end all other sessions; the owner is told by mail."""
+        async with self._db.system() as session:
+            user = await user_by_id(session, viewer.user_id)
+        if user is None:
+            raise NotAuthenticated
+        await self._limiter.check(email=user.email, address=address)
+        if not await verify_password(user.password_hash, password):
+            raise InvalidInput("The password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
+        await self._limiter.forgive(email=user.email, address=address)
+        check_password(new_password, email=user.email, path=("newPassword",))
+        hashed = await hash_password(new_password)
+        async with self._db.system() as session:
+            (await repository.locked_user(session, user.id)).password_hash = hashed
+            await repository.void(session, user.id, (RESET_PASSWORD, "LOG_IN"))
+            ended = await revoke_sessions_of(session, user.id, "password changed", keep=viewer.session_id)
+            await outbox.put(session, PASSWORD_CHANGED, user.email, user.id)
+            await record(
+                session,
+                "user.password_change",
+                actor_id=user.id,
+                workspace_id=None,
+                object_type="User",
+                object_id=user.id,
+                data={"sessions": len(ended)},
+            )
+        await self._announce(ended)
+
+    async def _announce(self, ended: list[UUID]) -> None:
         for each in ended:
             await self._events.publish(REVOKED_CHANNEL, {"id": str(each)})
 

@@ -24,6 +24,14 @@ class ResetPasswordInput:
     password: str = strawberry.field(description="12 to 256 characters.")
 
 
+@strawberry.input
+class ChangePasswordInput:
+    """Input of changePassword."""
+
+    password: str = strawberry.field(description="The current one.")
+    new_password: str = strawberry.field(description="12 to 256 characters.")
+
+
 @strawberry.input(description="The token that stands behind the # of the link in the mail.")
 class VerifyEmailInput:
     """Input of verifyEmail."""
@@ -46,6 +54,13 @@ class ResetPasswordSuccess:
 
 
 @strawberry.type
+class ChangePasswordSuccess:
+    """The new password holds; all other sessions have ended. API tokens stay."""
+
+    ok: bool = True
+
+
+@strawberry.type
 class RequestEmailVerificationSuccess:
     """A link is on its way."""
 
@@ -63,6 +78,9 @@ RequestPasswordResetResult = Annotated[
     RequestPasswordResetSuccess | InvalidInputError, strawberry.union("RequestPasswordResetResult")
 ]
 ResetPasswordResult = Annotated[ResetPasswordSuccess | InvalidInputError, strawberry.union("ResetPasswordResult")]
+ChangePasswordResult = Annotated[
+    ChangePasswordSuccess | InvalidInputError | ForbiddenError, strawberry.union("ChangePasswordResult")
+]
 RequestEmailVerificationResult = Annotated[
     RequestEmailVerificationSuccess | ConflictError | ForbiddenError, strawberry.union("RequestEmailVerificationResult")
 ]

@@ -74,6 +74,16 @@ try {
     await page.goto(`${BASE_URL}/jobs`);
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
   });
+
+  await step("the password is changed by the current one", async () => {
+    await forgetful.page.goto(`${BASE_URL}/account`);
+    await forgetful.page.getByLabel("Current password").fill(NEW);
+    await forgetful.page.getByLabel("New password").fill(`${NEW} still`);
+    await forgetful.page.getByRole("button", { name: "Change password" }).click();
+    await forgetful.page.getByText("The new password holds.").waitFor();
+    await signIn(page, `${NEW} still`);
+    await page.getByRole("heading", { name: "Data sets", exact: true }).waitFor();
+  });
 } finally {
   await browser.close();
 }

@@ -24,6 +24,8 @@ REQUEST = """mutation ($input: RequestPasswordResetInput!) { requestPasswordRese
   __typename ... on Error { code path } } }"""
 RESET = """mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) {
   __typename ... on Error { code path } } }"""
+CHANGE = """mutation ($input: ChangePasswordInput!) { changePassword(input: $input) {
+  __typename ... on Error { code path } } }"""
 ASK = """mutation { requestEmailVerification { __typename
   ... on RequestEmailVerificationSuccess { email } ... on Error { code } } }"""
 VERIFY = """mutation ($input: VerifyEmailInput!) { verifyEmail(input: $input) { __typename
@@ -137,6 +139,32 @@ async def test_a_new_password_ends_all_sessions_and_the_owner_is_told(
     async with services.db.system() as session:
         # who reads the mail of the address has shown that it is theirs
         assert (await session.scalars(select(User.email_verified_at).where(User.email == email))).one() is not None
+
+
+async def test_a_password_is_changed_by_the_current_one(
+    app: Starlette, services: Services, box: Mailbox, listening: Authenticator
+) -> None:
+    browser, other, email = Browser(app), Browser(app), address()
+    token = (await browser.register(email))["accessToken"]
+    stolen = await other.log_in(email)
+    link = await ask_reset(other, services, box, email)
+    wrong = await browser.ask(CHANGE, token, input={"password": NEW, "newPassword": NEW})
+    assert (wrong["code"], wrong["path"]) == ("CREDENTIALS_WRONG", ["password"])
+    weak = await browser.ask(CHANGE, token, input={"password": PASSWORD, "newPassword": "short"})
+    assert (weak["code"], weak["path"]) == ("PASSWORD_TOO_SHORT", ["newPassword"])
+    done = await browser.ask(CHANGE, token, input={"password": PASSWORD, "newPassword": NEW})
+    assert done["__typename"] == "ChangePasswordSuccess"
+    assert (await browser.ask(ME, token))["email"] == email
+    assert (await browser.ask(REFRESH))["__typename"] == "RefreshSessionSuccess"
+    assert await other.code(REFRESH) == "UNAUTHENTICATED"
+    async with asyncio.timeout(60):
+        while "errors" not in await other.post(ME, stolen["accessToken"]):
+            await asyncio.sleep(0.01)
+    assert await other.ask(RESET, input={"token": link, "password": PASSWORD}) == VOID
+    assert (await other.log_in(email))["code"] == "CREDENTIALS_WRONG"
+    assert (await other.log_in(email, NEW))["__typename"] == "LogInSuccess"
+    await deliver(services, box)
+    assert "password was changed" in box.to(email)[-1]["Subject"]
 
 
 async def test_of_two_at_once_one_sets_the_password(app: Starlette, services: Services, box: Mailbox) -> None:

@@ -36,6 +36,7 @@ TEXTS: Final = {
     "fileName": "walk.csv",
     "name": "walk",
     "password": "walk walk walk walk",
+    "newPassword": "walk walk walk walk walk",
     "url": "https://example.org/walk",
     "email": "walk@example.org",
     "token": "walk",

@@ -21,6 +21,7 @@ import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
 import { m } from "./messages";
+import { PasswordPanel } from "./password-panel";
 import { SecondFactorPanel } from "./second-factor-panel";
 import { LinkedSignIns } from "./single-sign-on";
 
@@ -46,6 +47,7 @@ export function AccountPage() {
           />
         </Panel>
         <EmailPanel />
+        <PasswordPanel />
         <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
