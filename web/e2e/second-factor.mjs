@@ -1,8 +1,8 @@
 // A second factor: set up with an authenticator app, asked for, replaced by a recovery code, turned off; reset by an administrator.
 // Needs BASE_URL, ADMIN_EMAIL and ADMIN_PASSWORD.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { accessible, BASE_URL, launch, look, signUp, stepper, visit } from "./browser.mjs";
+import { code } from "./shared/totp.mjs";
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
 const PASSWORD = "a long enough password";
@@ -12,19 +12,6 @@ const step = stepper(page, complaints);
 let email = "";
 let secret = "";
 let codes = [];
-
-/** What the app shows, some steps of 30 seconds from now (RFC 6238). */
-function code(steps = 0) {
-  const bits = [...secret]
-    .map((each) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(each).toString(2).padStart(5, "0"))
-    .join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((each) => Number.parseInt(each, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
-  const digest = createHmac("sha1", key).update(counter).digest();
-  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, "0");
-}
 
 async function signIn(where) {
   await where.goto(`${BASE_URL}/sign-in`);
@@ -51,7 +38,7 @@ try {
     assert.ok(await image.evaluate((each) => each.complete && each.naturalWidth > 50), "the QR code is not drawn");
     await accessible(page, "second-factor-set-up");
     secret = await page.locator("pre").textContent();
-    await page.getByLabel("Code").fill(code());
+    await page.getByLabel("Code").fill(code(secret));
     await page.getByRole("button", { name: "Turn on" }).click();
     await page.getByText("Keep these recovery codes now").waitFor();
     codes = (await page.locator("pre").textContent()).split("\n");
@@ -92,7 +79,7 @@ try {
     await other.page.getByRole("button", { name: "Set up" }).click();
     await other.page.getByRole("img", { name: /QR code/ }).waitFor();
     secret = await other.page.locator("pre").textContent();
-    await other.page.getByLabel("Code").fill(code());
+    await other.page.getByLabel("Code").fill(code(secret));
     await other.page.getByRole("button", { name: "Turn on" }).click();
     await other.page.getByText("Keep these recovery codes now").waitFor();
     const admin = await visit(browser);

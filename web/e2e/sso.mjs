@@ -2,6 +2,7 @@
 // a provider of oidc-provider's development pages, where any login does: tests/browser/test_single_sign_on.py.
 import assert from "node:assert/strict";
 import { BASE_URL, launch, look, signUp, stepper, visit } from "./browser.mjs";
+import { foreign, notForeign } from "./shared/pseudo.mjs";
 
 const browser = await launch();
 const { page, complaints } = await visit(browser);
@@ -55,6 +56,13 @@ try {
     await page.getByText("priya@example.org").first().waitFor();
     await page.getByRole("button", { name: "Unlink" }).click();
     await look(page, "account-sso");
+    await page.evaluate(() => localStorage.setItem("karyaksham.language", "en-XA"));
+    await page.reload();
+    await foreign(page).getByRole("button", { name: "Unlink" }).click();
+    assert.deepEqual(await notForeign(page), []);
+    await page.evaluate(() => localStorage.removeItem("karyaksham.language"));
+    await page.reload();
+    await page.getByRole("button", { name: "Unlink" }).waitFor();
   });
 
   await step("signing out ends the session at the provider too", async () => {
