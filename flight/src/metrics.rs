@@ -1,6 +1,6 @@
 //! What Prometheus learns of the server, and whether it is ready: a port of its own that speaks plain HTTP.
 //!
-//! `/metrics` (OpenMetrics 1.0 text), `/healthz` and `/readyz`, like those of a worker. No label names a tenant or a table.
+//! `/metrics` (`OpenMetrics` 1.0 text), `/healthz` and `/readyz`, like those of a worker. No label names a tenant or a table.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -169,11 +169,10 @@ fn at(path: &str, metrics: &Metrics) -> Response<Full<Bytes>> {
             Ok(body) => (StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, text, format!("{error}\n")),
         },
-        "/healthz" => (StatusCode::OK, text, "ok\n".into()),
         "/readyz" if metrics.stopping.load(Ordering::Relaxed) => {
             (StatusCode::SERVICE_UNAVAILABLE, text, "the server stops\n".into())
         }
-        "/readyz" => (StatusCode::OK, text, "ok\n".into()),
+        "/healthz" | "/readyz" => (StatusCode::OK, text, "ok\n".into()),
         _ => (StatusCode::NOT_FOUND, text, "paths: /metrics /healthz /readyz\n".into()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
