@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from graph.admin.export_routes import routes as export_routes
 from graph.admin.service import StatusReader
 from graph.context import Services
 from graph.core import telemetry
@@ -40,8 +41,11 @@ from graph.http.middleware import Requests, problem
 from graph.http.spa import SinglePageApp
 from graph.pipelines.problems import CHECKER
 from graph.schema import create_schema
+from graph.second_factor.service import SecondFactors
 from graph.users.authentication import Authenticator
 from graph.users.limiter import LoginLimiter
+from graph.users.oidc import SingleSignOn
+from graph.users.oidc_routes import routes as oidc_routes
 from graph.users.service import Accounts
 
 _RETRY_SECONDS = 2.0
@@ -65,6 +69,8 @@ def create_services(settings: Settings) -> Services:
         application_name="karyaksham-api",
     )
     events, queue, tokens = Events(settings), Queue(settings), AccessTokens(settings, keys)
+    limiter = LoginLimiter(settings, queue.redis)
+    accounts = Accounts(settings, db, events, tokens, limiter)
     return Services(
         settings=settings,
         db=db,
@@ -75,8 +81,11 @@ def create_services(settings: Settings) -> Services:
         sealer=sealer,
         tokens=tokens,
         authenticator=Authenticator(settings, db, events, tokens),
-        accounts=Accounts(settings, db, events, tokens, LoginLimiter(settings, queue.redis)),
+        accounts=accounts,
+        limiter=limiter,
+        second_factors=SecondFactors(db, events, limiter, sealer),
         status=StatusReader(db, queue),
+        sign_on=SingleSignOn(settings, db, events, accounts, limiter) if settings.oidc_issuer else None,
     )
 
 
@@ -101,6 +110,8 @@ def create_app(settings: Settings) -> Starlette:
             await asyncio.gather(*tasks, return_exceptions=True)
             await services.authenticator.stop()
             await CHECKER.close()
+            if services.sign_on is not None:
+                await services.sign_on.provider.close()
             await services.events.close()
             await services.queue.close()
             await services.storage.close()
@@ -113,6 +124,8 @@ def create_app(settings: Settings) -> Starlette:
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         Route("/.well-known/jwks.json", jwks),
+        *oidc_routes(),
+        *export_routes(),
         *flight_routes(),
         *flight_sql_routes(),
         Mount("/", SinglePageApp()),

@@ -22,7 +22,10 @@ from graph.core.security import AccessTokens
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.viewer import Viewer
+from graph.second_factor.service import SecondFactors
 from graph.users.authentication import Authenticator
+from graph.users.limiter import LoginLimiter
+from graph.users.oidc import SingleSignOn
 from graph.users.service import Accounts
 
 
@@ -40,7 +43,10 @@ class Services:
     tokens: AccessTokens
     authenticator: Authenticator
     accounts: Accounts
+    limiter: LoginLimiter
+    second_factors: SecondFactors
     status: StatusReader
+    sign_on: SingleSignOn | None
 
 
 @dataclass

@@ -43,10 +43,13 @@ from graph.core.ids import split_global
 from graph.datasets.resolvers import DatasetsMutation, DatasetsQuery, load_dataset
 from graph.jobs.resolvers import JobsMutation, JobsQuery, load_job
 from graph.pipelines.resolvers import PipelinesMutation, PipelinesQuery, load_pipeline, load_pipeline_version
+from graph.recovery.resolvers import RecoveryMutation
 from graph.retention.resolvers import RetentionMutation, RetentionQuery
 from graph.schedules.resolvers import SchedulesMutation, SchedulesQuery, load_schedule
+from graph.second_factor.resolvers import SecondFactorMutation, SecondFactorQuery
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
+from graph.users.oidc_resolvers import OidcMutation, OidcQuery
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
 from graph.webhooks.resolvers import WebhooksMutation, WebhooksQuery, load_webhook, load_webhook_delivery
 from graph.workspaces.resolvers import WorkspacesMutation, load_workspace
@@ -70,6 +73,8 @@ NODES: Final[dict[str, Callable[[Info, UUID], Awaitable[Any]]]] = {
 @strawberry.type
 class Query(
     UsersQuery,
+    OidcQuery,
+    SecondFactorQuery,
     UploadsQuery,
     DatasetsQuery,
     PipelinesQuery,
@@ -95,6 +100,9 @@ class Query(
 @strawberry.type
 class Mutation(
     UsersMutation,
+    OidcMutation,
+    RecoveryMutation,
+    SecondFactorMutation,
     WorkspacesMutation,
     UploadsMutation,
     DatasetsMutation,

@@ -26,7 +26,7 @@ const packed: Plugin = {
 export default defineConfig({
   plugins: [react(), tailwindcss(), packed],
   resolve: { alias: { "@": fileURLToPath(new URL("src", import.meta.url)) } },
-  server: { proxy: { "/graphql": { target: api, ws: true, changeOrigin: true } } },
+  server: { proxy: { "/graphql": { target: api, ws: true, changeOrigin: true }, "/auth": { target: api } } },
   build: {
     outDir: "../graph/static",
     emptyOutDir: true,

@@ -28,9 +28,11 @@ from graph.datasets.service import INSPECT_TASK, DatasetService
 from graph.jobs.leases import CANCEL_CHANNEL, Leases
 from graph.jobs.logs import LogKeeper
 from graph.jobs.service import JobService
+from graph.mails.mailer import Mailer
 from graph.retention.orphans import OrphanSweeper
 from graph.retention.service import RetentionService
 from graph.schedules.ticker import Ticker
+from graph.second_factor.keys import seal_anew
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
@@ -50,6 +52,7 @@ INSPECTION_TIMEOUT_SECONDS = 600.0
 PURGE_SECONDS = 60.0
 SCHEDULES_SECONDS = 1.0
 WEBHOOKS_SECONDS = 1.0
+MAILS_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
 # all statements of workers are short; a lease must outlive one that hangs
 STATEMENT_TIMEOUT_MS = 8_000
@@ -94,14 +97,16 @@ class WorkerProcess:
         jobs = JobService(self.db, self.storage, self.queue, self.events, settings)
         self.ticker = Ticker(self.db, jobs)
         self.gauges = Gauges(self.db, self.children, self.slots, self.sweeper, settings.spill_dir)
-        self.deliverer = Deliverer(self.db, Sealer.from_settings(settings), settings.webhook_networks)
+        self.sealer = Sealer.from_settings(settings)
+        self.deliverer = Deliverer(self.db, self.sealer, settings.webhook_networks)
+        self.mailer = Mailer(self.db, settings)
         self.heartbeat = Heartbeat(self.queue, self.slots, self.id, settings.spill_dir, self._obey)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and close everything."""
         async with AsyncExitStack() as stack:
-            parts = (self.db, self.queue, self.events, self.storage, self.inspectors, self.children, self.deliverer)
-            for part in parts:
+            senders = (self.deliverer, self.mailer)
+            for part in (self.db, self.queue, self.events, self.storage, self.inspectors, self.children, *senders):
                 stack.push_async_callback(_close, type(part).__name__, part.close)
             await asyncio.to_thread(clear_stale_spill, self.settings.spill_dir)
             server = await metrics.start(self.settings.api_host, self.settings.worker_metrics_port, self.ready)
@@ -146,6 +151,7 @@ class WorkerProcess:
             "expire": every(EXPIRE_SECONDS, self.sweeper.expire, name="expire"),
             "schedules": every(SCHEDULES_SECONDS, self.ticker.run_due, name="schedules"),
             "webhooks": every(WEBHOOKS_SECONDS, self.deliverer.fill, name="webhooks"),
+            "mails": every(MAILS_SECONDS, self.mailer.fill, name="mails"),
             "refuse": every(REFUSE_SECONDS, self.sweeper.refuse_too_large, name="refuse"),
             "measure": every(5, self.sweeper.measure, name="measure"),
             "gauges": every(GAUGES_SECONDS, self.gauges.machine, name="gauges"),
@@ -196,6 +202,8 @@ class WorkerProcess:
         if await self.sweeper.elected("prune", PRUNE_SECONDS):
             await self.deliverer.prune()
             await self.deliverer.seal()
+            await self.mailer.prune()
+            await seal_anew(self.db, self.sealer)
 
     async def _expire(self) -> None:
         if await self.sweeper.elected("retention", RETENTION_SECONDS):

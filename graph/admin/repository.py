@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, case, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.pagination import Page, make_page, page_query
@@ -224,10 +224,7 @@ class AuditFilter:
     until: datetime | None = None
 
 
-async def audit_page(
-    session: AsyncSession, first: int, after: str | None, wanted: AuditFilter
-) -> tuple[Page[AuditLog], dict[UUID, str]]:
-    """Return one page of the audit log, newest first, and the e-mail addresses of its actors who still exist."""
+def _audit(wanted: AuditFilter) -> Select[AuditLog]:
     query = select(AuditLog)
     if wanted.actor_id is not None:
         query = query.where(AuditLog.actor_id == wanted.actor_id)
@@ -242,8 +239,36 @@ async def audit_page(
         query = query.where(AuditLog.created_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(AuditLog.created_at < wanted.until)
-    rows = (await session.scalars(page_query(query, AuditLog.id, first, after))).all()
+    return query
+
+
+async def audit_page(
+    session: AsyncSession, first: int, after: str | None, wanted: AuditFilter
+) -> tuple[Page[AuditLog], dict[UUID, str]]:
+    """Return one page of the audit log, newest first, and the e-mail addresses of its actors who still exist."""
+    rows = (await session.scalars(page_query(_audit(wanted), AuditLog.id, first, after))).all()
     page = make_page(rows, first, lambda row: row.id)
-    actors = {row.actor_id for row in page.rows if row.actor_id is not None}
+    return page, await _emails(session, page.rows)
+
+
+async def audit_batch(
+    session: AsyncSession, wanted: AuditFilter, after: UUID | None, most: int
+) -> tuple[Sequence[AuditLog], dict[UUID, str]]:
+    """Return so many entries behind `after`, oldest first, and the e-mail addresses of their actors who still exist."""
+    query = _audit(wanted).order_by(AuditLog.id).limit(most)
+    if after is not None:
+        query = query.where(AuditLog.id > after)
+    rows = (await session.scalars(query)).all()
+    return rows, await _emails(session, rows)
+
+
+async def _emails(session: AsyncSession, rows: Sequence[AuditLog]) -> dict[UUID, str]:
+    actors = {row.actor_id for row in rows if row.actor_id is not None}
     found = await session.execute(select(User.id, User.email).where(User.id.in_(actors)))
-    return page, {row[0]: row[1] for row in found}
+    return {row[0]: row[1] for row in found}
+
+
+async def now(session: AsyncSession) -> datetime:
+    """Return PostgreSQL's time."""
+    moment: ColumnElement[datetime] = func.clock_timestamp()
+    return (await session.execute(select(moment))).scalar_one()

@@ -73,8 +73,8 @@ class AdminQuery:
         self, info: Info, first: int, after: str | None = None, search: str | None = None
     ) -> Connection[AdminUser]:
         """One page."""
-        page = await AdministratorUsers(info.context.db, info.context.events).page(first, after, search)
-        return to_connection(page, AdminUser.of, after=after)
+        page, factors = await AdministratorUsers(info.context.db, info.context.events).page(first, after, search)
+        return to_connection(page, lambda row: AdminUser.of(row, row.id in factors), after=after)
 
     @query(IsAdministrator, description="The jobs of all workspaces, or of one, newest first; administrators only.")
     async def admin_jobs(
@@ -171,7 +171,7 @@ class AdminMutation:
         context, user_id = info.context, from_global(input.id, "User")
         users = AdministratorUsers(context.db, context.events)
         row = await users.set_disabled(context.require_viewer(), user_id, disabled=input.disabled)
-        return SetUserDisabledSuccess(user=AdminUser.of(row))
+        return SetUserDisabledSuccess(user=AdminUser.of(*row))
 
 
 @strawberry.type

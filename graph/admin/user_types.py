@@ -23,9 +23,10 @@ class AdminUser:
     role: PlatformRole
     created_at: datetime
     disabled_at: datetime | None = strawberry.field(description="Since when nobody can log in with it.")
+    second_factor: bool = strawberry.field(description="Whether log-in needs a code too.")
 
     @classmethod
-    def of(cls, row: UserRow) -> AdminUser:
+    def of(cls, row: UserRow, second_factor: bool) -> AdminUser:
         """Make it of a row."""
         return cls(
             id=strawberry.ID(to_global("User", row.id)),
@@ -34,6 +35,7 @@ class AdminUser:
             role=PlatformRole(row.role),
             created_at=row.created_at,
             disabled_at=row.disabled_at,
+            second_factor=second_factor,
         )
 
 

@@ -31,7 +31,9 @@ MAX_ROOT_FIELDS: Final = 20
 # introspection nests deep and multiplies nothing that costs
 _INTROSPECTION: Final = frozenset({"__schema", "__type"})
 # each of these may stand at most once in a document: aliases would get around the log-in rate limit
-ALONE: Final = frozenset({"logIn", "register", "refreshSession"})
+ALONE: Final = frozenset(
+    {"logIn", "confirmLogIn", "register", "refreshSession", "requestPasswordReset", "resetPassword"}
+)
 
 
 class DocumentLimits(ValidationRule):
@@ -57,7 +59,7 @@ class DocumentLimits(ValidationRule):
             if operation.operation is OperationType.MUTATION:
                 self._alone += sum(field.name.value in ALONE for field in roots)
                 if self._alone > 1:
-                    raise _OverLimit("A document may log in, register or refresh once.")
+                    raise _OverLimit("A document may log in, register, refresh or reset once.")
             self._walk(operation.selection_set, 1, 1, ())
         except _OverLimit as over:
             context.report_error(

@@ -104,13 +104,17 @@ def new_refresh_token() -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What an access token says. `expires_at` in Unix seconds; `role` is the platform role."""
+    """What an access token says. `expires_at` in Unix seconds; `role` is the platform role.
+
+    `verified`: whether the e-mail address was verified when it was issued.
+    """
 
     user_id: UUID
     session_id: UUID
     workspace_id: UUID
     role: Literal["USER", "ADMIN"]
     expires_at: int
+    verified: bool = True
 
 
 class AccessTokens:
@@ -123,12 +127,18 @@ class AccessTokens:
         self._cache: OrderedDict[str, AccessClaims] = OrderedDict()
 
     def issue(
-        self, user_id: UUID, session_id: UUID, workspace_id: UUID, role: Literal["USER", "ADMIN"]
+        self,
+        user_id: UUID,
+        session_id: UUID,
+        workspace_id: UUID,
+        role: Literal["USER", "ADMIN"],
+        *,
+        verified: bool = True,
     ) -> tuple[str, int]:
         """Return a token and the Unix second at which it expires. `workspace_id` is the personal workspace."""
         now = int(time.time())
         expires_at = now + self._seconds
-        payload = {
+        payload: dict[str, object] = {
             "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": str(user_id),
@@ -138,6 +148,8 @@ class AccessTokens:
             "iat": now,
             "exp": expires_at,
         }
+        if not verified:
+            payload["unv"] = True
         headers = {"kid": self._keys.kid, "typ": TOKEN_TYPE}
         return jwt.encode(payload, self._keys.signer, algorithm=ALGORITHM, headers=headers), expires_at
 
@@ -182,6 +194,7 @@ class AccessTokens:
                 workspace_id=UUID(payload["wsp"]),
                 role=role,
                 expires_at=int(payload["exp"]),
+                verified=payload.get("unv") is not True,
             )
         except jwt.ExpiredSignatureError as error:
             raise NotAuthenticated("The access token has expired. Refresh the session.") from error

@@ -20,7 +20,10 @@ from pydantic_settings import (
 )
 
 from graph.core.errors import ConfigurationError
+from graph.core.mail_settings import MailSettings
 from graph.core.name_files import NameFiles
+from graph.core.oidc_settings import OidcSettings
+from graph.core.retention_settings import RetentionSettings
 
 MIB = 1024 * 1024
 Network = IPv4Network | IPv6Network
@@ -31,7 +34,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings, OidcSettings, RetentionSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -226,27 +229,6 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(50 * 1024**3, ge=1, description="Largest file that may be uploaded.")
     upload_expiry_hours: int = Field(72, ge=1, description="An unfinished upload is removed after this.")
-    retention_results_days: int = Field(
-        0, ge=0, description="Results expire after so many days; their jobs stay. 0 keeps them."
-    )
-    retention_rejects_days: int = Field(0, ge=0, description="Rejected rows expire after so many days. 0 keeps them.")
-    retention_datasets_days: int = Field(
-        0, ge=0, description="Data sets are deleted after so many days unless a job waits to read them. 0 keeps them."
-    )
-    retention_logs_days: int = Field(365, ge=0, description="Logs of ended jobs go after so many days. 0 keeps them.")
-    retention_events_days: int = Field(
-        365, ge=0, description="The history of ended jobs goes after so many days. 0 keeps it."
-    )
-    retention_sessions_days: int = Field(
-        30, ge=0, description="Log-ins and API tokens that ended are forgotten after so many days. 0 keeps them."
-    )
-    retention_audit_days: int = Field(
-        0, ge=0, description="Rows of the audit log go after so many days, never before 30. 0 keeps them."
-    )
-    orphan_sweep_hours: int = Field(
-        24, ge=0, description="How often storage is searched for objects that no row points to; 0 for never."
-    )
-    orphan_age_hours: int = Field(24, ge=1, description="Younger objects than this are never taken for orphans.")
     url_expiry_seconds: int = Field(3600, ge=60, le=604800, description="Life of a presigned URL.")
     ticket_expiry_seconds: int = Field(3600, ge=60, description="Life of an Arrow Flight ticket.")
 
@@ -372,7 +354,9 @@ def load_settings() -> Settings:
     except SettingsError as error:
         raise ConfigurationError(str(error.__cause__ or error)) from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()]
+        lines = [
+            ": ".join(filter(None, (".".join(map(str, item["loc"])).upper(), item["msg"]))) for item in error.errors()
+        ]
         raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
@@ -389,7 +373,9 @@ def env_example() -> str:
         "# Any NAME may be read from a file instead: NAME_FILE=/run/secrets/name",
         "",
     ]
-    for name, field in Settings.model_fields.items():
+    # pydantic puts inherited fields first
+    inherited = {name for part in (MailSettings, OidcSettings, RetentionSettings) for name in part.model_fields}
+    for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]
     return "\n".join(out).rstrip() + "\n"

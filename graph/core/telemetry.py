@@ -112,6 +112,7 @@ WORKSPACE_JOBS = Gauge(
 WEBHOOKS = Counter(
     "karyaksham_webhook_attempts_total", "Attempts to deliver a webhook.", ["outcome"], registry=REGISTRY
 )
+MAILS = Counter("karyaksham_mail_attempts_total", "Attempts to send a mail.", ["outcome"], registry=REGISTRY)
 ENGINE_BYTES = Counter(
     "karyaksham_engine_bytes_total", "Bytes that the engine read and wrote.", ["direction"], registry=REGISTRY
 )

@@ -160,7 +160,7 @@ class Requests:
 def _route(scope: Scope) -> str:
     """Label of a request: its first path part, if it is one of ours (paths of clients would grow the metrics)."""
     first = scope["path"].split("/", 2)[1]
-    known = {"graphql", "healthz", "readyz", "metrics", "internal", ".well-known", "assets"}
+    known = {"graphql", "healthz", "readyz", "metrics", "internal", "export", ".well-known", "assets", "auth"}
     return f"/{first}" if first in known else "/"
 
 

@@ -15,6 +15,7 @@ class Session(Row):
     """One log-in. Only the newest refresh token is valid; any older one that comes back revokes the family.
 
     A refresh token names its session, so every used one is recognised; `token_digest` is the SHA-256 of the valid one.
+    A session by single sign-on names its `issuer`, and ends at `ends_at` whatever its use.
     """
 
     __tablename__ = "sessions"
@@ -28,3 +29,5 @@ class Session(Row):
     revoked_reason: Mapped[str | None]
     user_agent: Mapped[str | None]
     address: Mapped[str | None]
+    issuer: Mapped[str | None]
+    ends_at: Mapped[datetime | None]

@@ -23,3 +23,4 @@ class User(Row):
     password_hash: Mapped[str]
     role: Mapped[str] = mapped_column(server_default="USER", default="USER")
     disabled_at: Mapped[datetime | None]
+    email_verified_at: Mapped[datetime | None]

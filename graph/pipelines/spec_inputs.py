@@ -473,6 +473,10 @@ class OutputInput:
     header: bool | None = strawberry.field(
         default=strawberry.UNSET, description="CSV: whether the column names are written as first row; true if absent."
     )
+    escape_formulas: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="CSV and TSV: write an apostrophe before texts that a spreadsheet would take for a formula: those that begin with `=`, `+`, `-`, `@`, a tab or a line end and are no numbers. They are not read back as they were; false if absent.",
+    )
 
 
 @strawberry.input(description="A pipeline: what is read, what happens to it step by step, and what is written.")

@@ -91,7 +91,15 @@ class Authenticator:
             scopes=_ALL_SCOPES,
             session_id=claims.session_id,
             expires_at=claims.expires_at,
+            unverified=not claims.verified and await self._must_verify(claims.user_id),
         )
+
+    async def _must_verify(self, user_id: UUID) -> bool:
+        """Tell whether somebody who had not verified their address still has to: they may have done it meanwhile."""
+        if not self._settings.require_verified_email:
+            return False
+        async with self._db.system() as session:
+            return not await repository.is_verified(session, user_id)
 
     async def _role(self, user_id: UUID, workspace_id: UUID) -> str:
         role = self._roles.get((user_id, workspace_id))
@@ -121,7 +129,7 @@ class Authenticator:
             found = await repository.api_token_by_digest(session, digest)
             if found is None:
                 raise NotAuthenticated("The API token is not valid, was revoked or has expired.")
-            row, role, platform_role = found
+            row, role, platform_role, verified = found
             if self._touched.get(row.id) is None:
                 await repository.touch_api_token(session, row.id)
                 self._touched.put(row.id, value=True)
@@ -133,6 +141,7 @@ class Authenticator:
             scopes=frozenset(row.scopes),
             token_id=row.id,
             expires_at=int(row.expires_at.timestamp()) if row.expires_at else None,
+            unverified=self._settings.require_verified_email and not verified,
         )
         self._api_tokens.put(digest, viewer)
         return viewer

@@ -1,5 +1,7 @@
 """The log-in rate limit: counted in Redis for all processes, per address of mail and per client address.
 
+Mails that people ask for are counted the same way, and so are wrong codes of second factors, by account.
+
 When Redis is down each process counts for itself with the same limits. That is weaker with several processes, but
 neither shuts everybody out (failing closed would let whoever takes Redis down stop all log-ins) nor lets guessing run
 free (failing open).
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from redis.asyncio import Redis
@@ -19,6 +21,7 @@ from graph.core.redis import REDIS_ERRORS
 from graph.core.settings import Settings
 
 _MAX_LOCAL: Final = 10_000
+Kind = Literal["email", "mail", "code"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,31 +36,36 @@ class LoginLimiter:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._redis = redis
         self._window = settings.login_rate_seconds
-        self._per_email = settings.login_rate_limit
+        self._most: dict[Kind, int] = {
+            "email": settings.login_rate_limit,
+            "mail": settings.mail_rate_limit,
+            "code": settings.login_rate_limit,
+        }
         self._per_address = settings.login_rate_limit_address
         self._local: dict[str, int] = {}
         self._local_window = 0
 
-    async def check(self, *, email: str | None, address: str) -> None:
-        """Count one attempt; `RateLimited` when it is over a limit."""
+    async def check(self, *, email: str | None, address: str, kind: Kind = "email") -> None:
+        """Count one attempt of a kind; `RateLimited` when it is over a limit."""
         window = int(time.time() // self._window)
-        keys = self._keys(window, email, address)
+        keys = self._keys(window, email, address, kind)
         counts = await self._count(keys, window, 1)
         # strict=False: without an e-mail there is only the address
-        if any(count > limit for count, limit in zip(counts, (self._per_address, self._per_email), strict=False)):
+        if any(count > limit for count, limit in zip(counts, (self._per_address, self._most[kind]), strict=False)):
             retry_after = max(1, int((window + 1) * self._window - time.time()))
             raise RateLimited(f"Too many attempts. Try again in {retry_after} seconds.", retry_after=retry_after)
 
-    async def forgive(self, *, email: str, address: str) -> None:
-        """Take one attempt back: the password was right."""
+    async def forgive(self, *, email: str | None, address: str, kind: Kind = "email") -> None:
+        """Take one attempt back: the password was right, or the provider vouched."""
         window = int(time.time() // self._window)
-        await self._count(self._keys(window, email, address), window, -1)
+        await self._count(self._keys(window, email, address, kind), window, -1)
 
-    def _keys(self, window: int, email: str | None, address: str) -> list[str]:
+    @staticmethod
+    def _keys(window: int, email: str | None, address: str, kind: Kind) -> list[str]:
         names = [f"address:{address}"]
         if email is not None:
             # a digest: the limiter must not become a list of addresses
-            names.append(f"email:{hashlib.sha256(email.encode()).hexdigest()[:32]}")
+            names.append(f"{kind}:{hashlib.sha256(email.encode()).hexdigest()[:32]}")
         return [f"karyaksham:rate:{window}:{name}" for name in names]
 
     async def _count(self, keys: list[str], window: int, step: int) -> list[int]:

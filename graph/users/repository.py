@@ -65,22 +65,29 @@ async def revoke_session(session: AsyncSession, session_id: UUID, reason: str) -
     return changed is not None
 
 
-async def revoke_sessions_of(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
-    """End all log-ins of a person; returns those that had not ended."""
+async def revoke_sessions_of(
+    session: AsyncSession, user_id: UUID, reason: str, *, keep: UUID | None = None
+) -> list[UUID]:
+    """End all log-ins of a person but the one to `keep`; returns those that had not ended."""
     found = await session.scalars(
         update(Session)
-        .where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > func.now())
+        .where(
+            Session.user_id == user_id,
+            Session.revoked_at.is_(None),
+            Session.expires_at > func.now(),
+            Session.id.is_distinct_from(keep),
+        )
         .values(revoked_at=func.now(), revoked_reason=reason)
         .returning(Session.id)
     )
     return list(found)
 
 
-async def api_token_by_digest(session: AsyncSession, digest: bytes) -> tuple[ApiToken, str, str] | None:
-    """Return a valid API token with its workspace role and the platform role of its user."""
+async def api_token_by_digest(session: AsyncSession, digest: bytes) -> tuple[ApiToken, str, str, bool] | None:
+    """Return a valid API token with its workspace role, the platform role of its user, and if they are verified."""
     row = (
         await session.execute(
-            select(ApiToken, Membership.role, User.role)
+            select(ApiToken, Membership.role, User.role, User.email_verified_at.is_not(None))
             .join(User, User.id == ApiToken.user_id)
             .join(
                 Membership,
@@ -94,7 +101,13 @@ async def api_token_by_digest(session: AsyncSession, digest: bytes) -> tuple[Api
             )
         )
     ).first()
-    return None if row is None else (row[0], row[1], row[2])
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+async def is_verified(session: AsyncSession, user_id: UUID) -> bool:
+    """Tell whether the address of an account is verified."""
+    found = await session.scalar(select(User.email_verified_at).where(User.id == user_id))
+    return found is not None
 
 
 async def touch_api_token(session: AsyncSession, token_id: UUID) -> None:

@@ -15,6 +15,9 @@ from graph.users.cookies import refresh_token, set_refresh_token
 from graph.users.service import LogIn
 from graph.users.types import (
     ApiToken,
+    ConfirmLogInInput,
+    ConfirmLogInResult,
+    ConfirmLogInSuccess,
     CreateApiTokenInput,
     CreateApiTokenResult,
     CreateApiTokenSuccess,
@@ -92,6 +95,15 @@ class UsersMutation:
         result = await context.services.accounts.log_in(input.email, input.password, _client(context))
         return LogInSuccess(**_open(context, result))  # type: ignore[arg-type]
 
+    @mutation(Public, description="Complete a log-in that needs a code too; the refresh token is set as a cookie.")
+    async def confirm_log_in(self, info: Info, input: ConfirmLogInInput) -> ConfirmLogInResult:
+        """Log in."""
+        context = info.context
+        client = _client(context)
+        user = await context.services.second_factors.answer(input.challenge, input.code, client[0])
+        result = await context.services.accounts.open_session(user, client)
+        return ConfirmLogInSuccess(**_open(context, result))  # type: ignore[arg-type]
+
     @mutation(Public, description="Get a new access token for the session of the cookie, and a new cookie.")
     async def refresh_session(self, info: Info) -> RefreshSessionResult:
         """Refresh."""
@@ -107,9 +119,12 @@ class UsersMutation:
     async def log_out(self, info: Info) -> LogOutResult:
         """Log out."""
         context = info.context
-        await context.services.accounts.log_out(refresh_token(context), context.viewer)
+        issuer = await context.services.accounts.log_out(refresh_token(context), context.viewer)
         set_refresh_token(context, None)
-        return LogOutSuccess()
+        sign_on = context.services.sign_on
+        if issuer is None or sign_on is None or sign_on.provider.issuer != issuer:
+            return LogOutSuccess()
+        return LogOutSuccess(provider_url=await sign_on.log_out_url())
 
     @mutation(
         IsPerson,

@@ -29,8 +29,11 @@ from graph.core.security import (
 )
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
+from graph.mails import repository as outbox
+from graph.mails.texts import VERIFY_EMAIL
 from graph.models import ApiToken, Session, User, Workspace
 from graph.models.api_tokens import SCOPES
+from graph.second_factor.service import demand
 from graph.users import repository
 from graph.users.limiter import LoginLimiter
 
@@ -38,6 +41,7 @@ _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\
 _NAME_MAX: Final = 200
 _TOKENS_MAX: Final = 50
 _TOKEN_DAYS_MAX: Final = 366
+_PASSWORDS_OFF: Final = "Passwords open nothing here: sign in by single sign-on in the web application."
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +88,8 @@ class Accounts:
     async def register(self, email: str, password: str, name: str, client: tuple[str, str | None]) -> LogIn:
         """Make an account with its personal workspace and log it in."""
         await self._limiter.check(email=None, address=client[0])
+        if not self._settings.takes_passwords:
+            raise Forbidden(_PASSWORDS_OFF, code="PASSWORD_LOGIN_OFF")
         if self._settings.registration == "closed":
             raise Forbidden("Registration is closed. Ask an administrator for an account.", code="REGISTRATION_CLOSED")
         email, name = normalise_email(email), clean_name(name)
@@ -94,10 +100,15 @@ class Accounts:
 
     async def _make(self, email: str, hashed: str, name: str, role: str) -> tuple[User, Workspace]:
         user = User(id=uuid7(), email=email, name=name, password_hash=hashed, role=role)
+        if role == "ADMIN":
+            # of the settings: whoever runs the service vouches for it
+            user.email_verified_at = datetime.now(UTC)
         workspace = Workspace(id=uuid7(), name=name, owner_id=user.id, personal=True)
         try:
             async with self._db.system() as session:
                 await repository.add_account(session, user, workspace)
+                if user.email_verified_at is None:
+                    await outbox.put(session, VERIFY_EMAIL, email, user.id)
         except IntegrityError as error:
             raise InvalidInput(
                 "There is an account with this e-mail address already. Log in instead.",
@@ -124,7 +135,12 @@ class Accounts:
         return True
 
     async def log_in(self, email: str, password: str, client: tuple[str, str | None]) -> LogIn:
-        """Begin a session; an unknown address and a wrong password look and take the same."""
+        """Begin a session; an unknown address and a wrong password look and take the same.
+
+        Raises `SecondFactorNeeded` when a code is needed too.
+        """
+        if not self._settings.takes_passwords:
+            raise InvalidInput(_PASSWORDS_OFF, code="PASSWORD_LOGIN_OFF")
         email = unicodedata.normalize("NFKC", email).strip().lower()[:254]
         await self._limiter.check(email=email, address=client[0])
         async with self._db.system() as session:
@@ -135,22 +151,45 @@ class Accounts:
                 await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
             raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
         await self._limiter.forgive(email=email, address=client[0])
-        rehashed = await hash_password(password) if needs_rehash(user.password_hash) else None
+        if needs_rehash(user.password_hash):
+            rehashed = await hash_password(password)
+            async with self._db.system() as session:
+                (await session.merge(user)).password_hash = rehashed
+        await demand(self._db, user)
+        return await self.open_session(user, client)
+
+    async def open_session(
+        self,
+        user: User,
+        client: tuple[str, str | None],
+        *,
+        issuer: str | None = None,
+        ends_at: datetime | None = None,
+    ) -> LogIn:
+        """Begin a session of somebody who has shown who they are, to us or to an OpenID provider (`issuer`)."""
         async with self._db.system() as session:
             workspace = await repository.personal_workspace(session, user.id)
-            if rehashed is not None:
-                (await session.merge(user)).password_hash = rehashed
-        return await self._begin(user, workspace.id, client, "user.login")
+        return await self._begin(user, workspace.id, client, "user.login", issuer, ends_at)
 
-    async def _begin(self, user: User, workspace_id: UUID, client: tuple[str, str | None], action: str) -> LogIn:
+    async def _begin(
+        self,
+        user: User,
+        workspace_id: UUID,
+        client: tuple[str, str | None],
+        action: str,
+        issuer: str | None = None,
+        ends_at: datetime | None = None,
+    ) -> LogIn:
         session_id, secret = uuid7(), new_refresh_token()
         row = Session(
             id=session_id,
             user_id=user.id,
             token_digest=token_digest(secret),
-            expires_at=self._session_end(),
+            expires_at=self._session_end(ends_at),
             address=client[0],
             user_agent=(client[1] or "")[:300] or None,
+            issuer=issuer,
+            ends_at=ends_at,
         )
         async with self._db.system() as session:
             await repository.add(session, row)
@@ -161,15 +200,19 @@ class Accounts:
                 workspace_id=workspace_id,
                 object_type="Session",
                 object_id=session_id,
+                data={"issuer": issuer} if issuer else None,
             )
         return self._answer(user, workspace_id, session_id, secret)
 
-    def _session_end(self) -> datetime:
-        return datetime.now(UTC) + timedelta(days=self._settings.session_days)
+    def _session_end(self, latest: datetime | None) -> datetime:
+        unused = datetime.now(UTC) + timedelta(days=self._settings.session_days)
+        return unused if latest is None else min(unused, latest)
 
     def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
-        token, expires = self._tokens.issue(user.id, session_id, workspace_id, role)
+        token, expires = self._tokens.issue(
+            user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
+        )
         return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
 
     async def refresh(self, refresh_token: str | None) -> LogIn:
@@ -182,7 +225,8 @@ class Accounts:
         fresh = new_refresh_token()
         async with self._db.system() as session:
             row = await repository.locked_session(session, session_id)
-            if row is None or row.revoked_at is not None or row.expires_at <= datetime.now(UTC):
+            now = datetime.now(UTC)
+            if row is None or row.revoked_at is not None or min(row.expires_at, row.ends_at or row.expires_at) <= now:
                 raise refused
             user = await repository.user_by_id(session, row.user_id)
             if row.token_digest != token_digest(secret):
@@ -199,7 +243,7 @@ class Accounts:
             elif user is not None:
                 row.token_digest = token_digest(fresh)
                 row.rotated_at = datetime.now(UTC)
-                row.expires_at = self._session_end()
+                row.expires_at = self._session_end(row.ends_at)
                 workspace = await repository.personal_workspace(session, user.id)
         if reused:
             log.warning("refresh_token_reused", session_id=str(session_id))
@@ -209,15 +253,20 @@ class Accounts:
             raise refused
         return self._answer(user, workspace.id, session_id, fresh)
 
-    async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> None:
-        """End the session of the cookie and the one of the access token; nothing happens without either."""
+    async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> str | None:
+        """End the session of the cookie and the one of the access token; nothing happens without either.
+
+        Returns the issuer of the provider where the cookie's session began, if it did so at one.
+        """
         session_id, secret = _split(refresh_token)
         ended: list[UUID] = []
+        issuer = None
         async with self._db.system() as session:
             if session_id is not None:
                 row = await repository.locked_session(session, session_id)
                 if row is not None and row.token_digest == token_digest(secret):
                     ended.append(session_id)
+                    issuer = row.issuer
             if viewer is not None and viewer.session_id is not None and viewer.session_id not in ended:
                 ended.append(viewer.session_id)
             for each in ended:
@@ -232,6 +281,7 @@ class Accounts:
                     )
         for each in ended:
             await self._announce(each)
+        return issuer
 
     async def log_out_everywhere(self, viewer: Viewer) -> int:
         """End all sessions of the caller, this one too, at once in all processes; returns how many. API tokens stay."""

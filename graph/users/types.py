@@ -8,13 +8,15 @@ from typing import Annotated
 
 import strawberry
 
-from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from graph.api.errors import ConflictError, ErrorInterface, ForbiddenError, InvalidInputError, NotFoundError, answer_as
 from graph.api.fields import field
 from graph.api.node import Node
 from graph.context import Info
 from graph.core.ids import to_global
 from graph.models import ApiToken as ApiTokenRow
 from graph.models import User as UserRow
+from graph.second_factor.service import SecondFactorNeeded as Needed
+from graph.users.oidc_types import LinkedSignIn
 from graph.workspaces.service import workspaces_of
 from graph.workspaces.types import Workspace
 
@@ -66,6 +68,7 @@ class User(Node):
 
     row: strawberry.Private[UserRow]
     email: str
+    email_verified: bool
     name: str
     role: PlatformRole
     created_at: datetime
@@ -77,6 +80,7 @@ class User(Node):
             row=row,
             id=strawberry.ID(to_global("User", row.id)),
             email=row.email,
+            email_verified=row.email_verified_at is not None,
             name=row.name,
             role=PlatformRole(row.role),
             created_at=row.created_at,
@@ -95,6 +99,14 @@ class User(Node):
             return []
         return [ApiToken.of(row) for row in await info.context.services.accounts.api_tokens(viewer)]
 
+    @field(description="Who the account is at the OpenID provider, where there is single sign-on; oldest first.")
+    async def linked_sign_ins(self, info: Info) -> list[LinkedSignIn]:
+        """Load them."""
+        viewer, sign_on = info.context.viewer, info.context.services.sign_on
+        if viewer is None or viewer.user_id != self.row.id or sign_on is None:
+            return []
+        return [LinkedSignIn.of(row) for row in await sign_on.links(viewer.user_id)]
+
 
 @strawberry.input(description="A new account with a personal workspace.")
 class RegisterInput:
@@ -111,6 +123,29 @@ class LogInInput:
 
     email: str
     password: str
+
+
+@strawberry.input(description="The second half of a log-in.")
+class ConfirmLogInInput:
+    """Input of confirmLogIn."""
+
+    challenge: str
+    code: str = strawberry.field(description="Six digits of the app, or a recovery code.")
+
+
+@strawberry.type(description="The password was right; `confirmLogIn` takes the challenge and a code within 5 minutes.")
+class SecondFactorNeeded(ErrorInterface):
+    """`SecondFactorNeeded` of the service."""
+
+    challenge: str
+
+
+answer_as(
+    Needed,
+    lambda error: SecondFactorNeeded(
+        code=error.code, message=error.message, path=error.path, challenge=error.challenge
+    ),
+)
 
 
 @strawberry.input(description="A token of the active workspace.")
@@ -151,6 +186,11 @@ class LogInSuccess(_Opened):
 
 
 @strawberry.type
+class ConfirmLogInSuccess(_Opened):
+    """Logged in."""
+
+
+@strawberry.type
 class RefreshSessionSuccess(_Opened):
     """The session goes on."""
 
@@ -160,6 +200,9 @@ class LogOutSuccess:
     """The session has ended."""
 
     ok: bool = True
+    provider_url: str | None = strawberry.field(
+        default=None, description="Page of the provider that ends its session too, if this one began there."
+    )
 
 
 @strawberry.type
@@ -188,7 +231,8 @@ RegisterResult = Annotated[
     RegisterSuccess | InvalidInputError | ForbiddenError,
     strawberry.union("RegisterResult"),
 ]
-LogInResult = Annotated[LogInSuccess | InvalidInputError, strawberry.union("LogInResult")]
+LogInResult = Annotated[LogInSuccess | SecondFactorNeeded | InvalidInputError, strawberry.union("LogInResult")]
+ConfirmLogInResult = Annotated[ConfirmLogInSuccess | InvalidInputError, strawberry.union("ConfirmLogInResult")]
 RefreshSessionResult = Annotated[RefreshSessionSuccess | ForbiddenError, strawberry.union("RefreshSessionResult")]
 LogOutResult = Annotated[LogOutSuccess | ForbiddenError, strawberry.union("LogOutResult")]
 LogOutEverywhereResult = Annotated[LogOutEverywhereSuccess | ForbiddenError, strawberry.union("LogOutEverywhereResult")]

@@ -12,12 +12,15 @@ from datetime import UTC, datetime, timedelta
 from ops.cli.client import REFUSED, Login, Server
 from ops.cli.errors import CommandError
 
-_LOG_IN = f"""mutation($i: LogInInput!) {{ logIn(input: $i) {{
-  ... on LogInSuccess {{ accessToken }} {REFUSED} }} }}"""
+_LOG_IN = """mutation($i: LogInInput!) { logIn(input: $i) {
+  ... on LogInSuccess { accessToken } ... on SecondFactorNeeded { challenge }
+  ... on InvalidInputError { code message path } } }"""
+_CONFIRM = f"""mutation($i: ConfirmLogInInput!) {{ confirmLogIn(input: $i) {{
+  ... on ConfirmLogInSuccess {{ accessToken }} {REFUSED} }} }}"""
 _TOKEN = f"""mutation($i: CreateApiTokenInput!) {{ createApiToken(input: $i) {{
   ... on CreateApiTokenSuccess {{ token }} {REFUSED} }} }}"""
 # sent without an API token: a service in production executes these by its list (graph/documents)
-SESSION_DOCUMENTS = [_LOG_IN, _TOKEN]
+SESSION_DOCUMENTS = [_LOG_IN, _CONFIRM, _TOKEN]
 _ME = "query { me { email } }"
 _DAYS = 90
 
@@ -33,9 +36,14 @@ def login(options: argparse.Namespace) -> int:
         token = sys.stdin.readline().strip()
         email = ""
     else:
-        email = options.email or _ask("E-mail: ")
+        email = options.email or _ask("E-mail: ", "EMAIL_MISSING", "--email")
         password = sys.stdin.readline().rstrip("\n") if options.password_stdin else getpass.getpass("Password: ")
         session = Server(Login(url, "")).ask(_LOG_IN, {"i": {"email": email, "password": password}})
+        if "challenge" in session:
+            prompt = "Code of the authenticator app, or a recovery code: "
+            code = options.code or _ask(prompt, "CODE_MISSING", "--code")
+            answer = {"challenge": session["challenge"], "code": code}
+            session = Server(Login(url, "")).ask(_CONFIRM, {"i": answer})
         expires = datetime.now(UTC) + timedelta(days=_DAYS)
         wanted = {
             "name": f"karyaksham command on {socket.gethostname()}",
@@ -54,9 +62,10 @@ def login(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(prompt: str) -> str:
+def _ask(prompt: str, code: str, option: str) -> str:
     if not sys.stdin.isatty():
-        raise CommandError("EMAIL_MISSING", "No e-mail address given.", hint="Add --email.", exit_code=2)
+        missing = f"Nobody is there to be asked: {prompt.rstrip(': ')}."
+        raise CommandError(code, missing, hint=f"Add {option}.", exit_code=2)
     sys.stderr.write(prompt)
     sys.stderr.flush()
     return sys.stdin.readline().strip()

@@ -199,6 +199,7 @@ def _server_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
     login.add_argument("url", metavar="URL", help="the server, as the browser shows it")
     login.add_argument("--email", metavar="E", help="account; asked for when left out")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    login.add_argument("--code", metavar="C", help="code of the authenticator app, or a recovery code, if needed")
     login.add_argument("--token-stdin", action="store_true", help="read an API token from standard input instead")
     upload = _add(commands, "upload", "ops.cli.upload:upload", "Upload a file in parallel parts; resumes by itself.")
     upload.add_argument("file", metavar="FILE", type=Path, help="the file")
@@ -224,6 +225,19 @@ def _server_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
     get.add_argument("job", metavar="JOB", help="the job's id")
     get.add_argument("-o", "--output", type=Path, metavar="FILE", help="file, or folder (default: the result's name)")
     get.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    export = _add(
+        commands,
+        "audit",
+        "ops.cli.audit:export",
+        "Write entries of the audit log, oldest first; for administrators. The export is an entry of it itself.",
+    )
+    export.add_argument("what", metavar="export", choices=("export",), help="what to do: export")
+    export.add_argument("--format", choices=("ndjson", "csv"), default="ndjson", help="(default: ndjson)")
+    export.add_argument("--since", metavar="T", help="from this time on, included (2026-11-01, 2026-11-01T12:00Z)")
+    export.add_argument("--until", metavar="T", help="to this time, not included (default: now)")
+    export.add_argument("--actor", metavar="A", help="what this account did: its id or e-mail address")
+    export.add_argument("--only", metavar="A", help="an action (job.run), or a group with its dot (job.)")
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="file (default: standard output)")
     for command in (login, upload, job, logs, get):
         command.add_argument("--json", action="store_true", help="print the outcome as JSON")
 

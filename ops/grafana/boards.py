@@ -208,6 +208,7 @@ USAGE: Final = Board(
             "Housekeeping",
             (
                 one("Webhooks", "none", rate("karyaksham_webhook_attempts_total", "outcome"), "{{outcome}}"),
+                one("Mails", "none", rate("karyaksham_mail_attempts_total", "outcome"), "{{outcome}}"),
                 one("Expired by policy", "none", rate("karyaksham_expired_total", "kind", "1h"), "{{kind}}"),
                 one("Orphans removed", "none", rate("karyaksham_orphans_total", "kind", "1h"), "{{kind}}"),
                 one("Size of orphans removed", "Bps", rate("karyaksham_orphan_bytes_total", "", "1h"), "bytes"),

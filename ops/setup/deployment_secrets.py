@@ -62,6 +62,10 @@ def make(folder: Path) -> list[str]:
     keep("encryption_key", lambda: new.encryption_key)
     keep("admin_password", lambda: new.admin_password)
     keep("grafana_password", lambda: secrets.token_urlsafe(15))
+    # empty: mails are printed to the workers' log
+    keep("smtp_url", str)
+    # empty: a public client; with compose.oidc.yaml alone
+    keep("oidc_client_secret", str)
     for name, text in _YOURS.items():
         keep(name, partial(str, text))
     return made

@@ -22,6 +22,8 @@ def run_drive(drive: str, stack: Stack, shots: Path, **extra: str) -> subprocess
         "ADMIN_PASSWORD": stack.ready["adminPassword"],
         "CHROMIUM": chromium,
         "SHOTS": str(shots),
+        # where mails are printed
+        "LOGS": str(stack.data_dir / "logs"),
         **extra,
     }
     return subprocess.run(

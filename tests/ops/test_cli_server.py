@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.graph.second_factor.app import code_of
 from tests.stack import ROOT, Account, Stack, clean_environment
 
 FILTER = {"version": 1, "steps": [{"filter": {"where": "id % 2 = 0"}}], "output": {"format": "csv"}}
@@ -81,6 +82,43 @@ def test_wrong_log_ins_are_refused(command: Command, stack: Stack, user: Account
     done = command("login", "http://127.0.0.1:9", "--email", "a@b.de", "--password-stdin", input="x\n")
     assert (done.returncode, "error[SERVER_UNREACHABLE]" in done.stderr) == (1, True)
     assert not (command.home / "config/karyaksham/login.json").exists()
+
+
+def test_an_account_with_a_second_factor_needs_a_code(command: Command, stack: Stack, user: Account) -> None:
+    begin = """mutation($i: BeginSecondFactorInput!) { beginSecondFactor(input: $i) {
+      ... on BeginSecondFactorSuccess { secret } } }"""
+    secret = user.gql(begin, {"i": {"password": user.password}})["beginSecondFactor"]["secret"]
+    confirm = """mutation($i: ConfirmSecondFactorInput!) { confirmSecondFactor(input: $i) {
+      ... on ConfirmSecondFactorSuccess { recoveryCodes } ... on Error { code message path } } }"""
+    made = user.gql(confirm, {"i": {"code": code_of(secret, time.time())}})
+    arguments = ("login", stack.url, "--email", user.email, "--password-stdin")
+    password = user.password + "\n"
+    done = command(*arguments, input=password)
+    assert (done.returncode, "error[CODE_MISSING]" in done.stderr, "--code" in done.stderr) == (2, True, True)
+    done = command(*arguments, "--code", "nonsense", input=password)
+    assert (done.returncode, "error[CODE_WRONG]" in done.stderr) == (1, True)
+    command.good(*arguments, "--code", made["confirmSecondFactor"]["recoveryCodes"][0], input=password)
+    assert json.loads((command.home / "config/karyaksham/login.json").read_text())["email"] == user.email
+
+
+def test_administrators_export_the_audit_log(command: Command, stack: Stack, user: Account) -> None:
+    admin = stack.ready["adminEmail"]
+    command.good("login", stack.url, "--email", admin, "--password-stdin", input=stack.ready["adminPassword"] + "\n")
+    lines = command.good("audit", "export", "--only", "user.register", "--actor", user.email).splitlines()
+    assert [json.loads(line)["actorEmail"] for line in lines] == [user.email]
+    target = command.home / "audit.csv"
+    command.good("audit", "export", "--format", "csv", "--actor", user.email, "-o", target)
+    header, *rows = target.read_text().splitlines()
+    assert header.startswith("id,at,action,")
+    assert any("user.register" in row for row in rows)
+    assert target.stat().st_mode & 0o777 == 0o600
+    target.unlink()
+    done = command("audit", "export", "--since", "yesterday", "-o", target)
+    assert (done.returncode, "error[TIME_INVALID]" in done.stderr) == (1, True)
+    command.good("login", stack.url, "--email", user.email, "--password-stdin", input=user.password + "\n")
+    done = command("audit", "export", "-o", target)
+    assert (done.returncode, "error[FORBIDDEN]" in done.stderr) == (1, True)
+    assert list(command.home.glob("*audit*")) == []
 
 
 def test_a_token_in_the_environment_stands_in_for_a_log_in(command: Command, ours: Command, stack: Stack) -> None:

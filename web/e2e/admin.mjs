@@ -1,5 +1,6 @@
 // The administrators' page, and that nobody else sees it. Needs BASE_URL, ADMIN_EMAIL and ADMIN_PASSWORD of a stack.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { BASE_URL, launch, look, signUp, stepper, uploadText, visit } from "./browser.mjs";
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
@@ -91,6 +92,14 @@ try {
     await view("Audit log");
     await page.getByRole("cell", { name: "worker.drain" }).first().waitFor();
     await look(page, "admin-audit");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download as NDJSON" }).click(),
+    ]);
+    const lines = readFileSync(await download.path(), "utf8")
+      .trim()
+      .split("\n");
+    assert.ok(lines.map((line) => JSON.parse(line)).some((entry) => entry.actorEmail === mira));
   });
 
   await step("an account is found, shut out, and let in again", async () => {

@@ -12,7 +12,10 @@ from graph.api.permissions import Permission, Public
 from graph.schema import Mutation, Query, Subscription, create_schema
 
 # who has no account yet, or whose token has run out
-OPEN = {"register", "log_in", "refresh_session", "log_out"}
+OPEN = {
+    *{"register", "log_in", "confirm_log_in", "refresh_session", "log_out"},
+    *{"request_password_reset", "reset_password", "verify_email"},
+}
 SCHEMA = create_schema(introspection=False)
 
 
@@ -33,7 +36,7 @@ def test_every_mutation_has_a_permission_and_answers_errors(field: Any) -> None:
 @pytest.mark.parametrize("field", [*fields(Query), *fields(Subscription)], ids=lambda field: field.python_name)
 def test_every_query_and_subscription_has_a_permission(field: Any) -> None:
     assert len(field.permission_classes) == 1
-    assert (field.permission_classes[0] is Public) == (field.python_name == "me")
+    assert (field.permission_classes[0] is Public) == (field.python_name in {"me", "sign_in_methods"})
 
 
 def test_every_mutation_gives_a_union_of_success_and_errors() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # tables that grow with use: who locks one of them for long stops the service
 BIG = {
     *("jobs", "job_attempts", "job_events", "job_logs", "datasets", "uploads", "audit_log", "sessions"),
-    *("webhook_deliveries", "pipeline_versions"),
+    *("webhook_deliveries", "pipeline_versions", "mails"),
 }
 
 COLUMNS = """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,

@@ -36,11 +36,20 @@ TEXTS: Final = {
     "fileName": "walk.csv",
     "name": "walk",
     "password": "walk walk walk walk",
+    "newPassword": "walk walk walk walk walk",
     "url": "https://example.org/walk",
     "email": "walk@example.org",
+    "token": "walk",
+    "challenge": "walk",
+    "code": "123456",
 }
 # whose id `id` is, where the root field's name does not say it
-OTHER_IDS: Final = {"redeliverWebhook": "WebhookDelivery", "setUserDisabled": "User"}
+OTHER_IDS: Final = {
+    "redeliverWebhook": "WebhookDelivery",
+    "setUserDisabled": "User",
+    # nobody has one on a stack without a provider; tests/graph/users/test_oidc.py asks with another's
+    "unlinkSignIn": "User",
+}
 BY_NAME: Final = {
     "actorId": "User",
     "datasetId": "Dataset",

@@ -26,7 +26,10 @@ from tests.stack import Account, Stack
 
 WALK: Final = list(documents())
 # fields that anybody may ask: they answer about the caller alone
-OPEN: Final = {"me", "register", "logIn", "refreshSession", "logOut"}
+OPEN: Final = {
+    *{"me", "signInMethods", "register", "logIn", "refreshSession", "logOut"},
+    *{"confirmLogIn", "requestPasswordReset", "resetPassword", "verifyEmail"},
+}
 # these end the session that asks
 ENDING: Final = {"logOut", "logOutEverywhere"}
 # what the system's administrators alone may ask
@@ -40,6 +43,7 @@ ADMINISTRATORS: Final = {
         "drainWorker",
         "resumeWorker",
         "setUserDisabled",
+        "resetUserSecondFactor",
     },
     *{"systemStatusChanged", "setRetentionPolicy"},
 }

@@ -33,6 +33,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
             "secrets.previousKeys=true",
         ),
         *("--set", "secrets.adminPassword=true", "--set", "secrets.external.enabled=true"),
+        *("--set", "secrets.oidcClientSecret=true", "--set", "settings.OIDC_ISSUER=https://id.example.com"),
+        *("--set", "settings.OIDC_CLIENT_ID=karyaksham"),
         *("--set", "secrets.external.store.name=vault", "--set", f"image.digest=sha256:{'0' * 64}"),
     ),
     "fixed": (

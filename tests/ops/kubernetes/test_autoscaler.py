@@ -64,6 +64,7 @@ async def queue(backends: Backends) -> AsyncIterator[Queue]:
         await found.run("UPDATE jobs SET status = 'CANCELLED' WHERE status IN ('PENDING', 'RUNNING')")
         await found.run("UPDATE schedules SET enabled = false")
         await found.run("UPDATE webhook_deliveries SET status = 'FAILED' WHERE status = 'PENDING'")
+        await found.run("UPDATE mails SET status = 'SENT' WHERE status = 'PENDING'")
         await found.run("UPDATE datasets SET status = 'READY' WHERE status = 'INSPECTING'")
         yield found
 
@@ -150,6 +151,11 @@ async def test_one_worker_for_what_else_only_workers_do(queue: Queue) -> None:
     assert await queue.ask("places") == 1
     # nothing is sent to a webhook that is turned off
     await queue.run("UPDATE webhooks SET enabled = false WHERE id = $1", hook)
+    assert await queue.ask("places") == 0
+
+    mail = await queue.put("mails", kind="PASSWORD_CHANGED", recipient="a@example.org")
+    assert await queue.ask("places") == 1
+    await queue.run("UPDATE mails SET status = 'SENT' WHERE id = $1", mail)
     assert await queue.ask("places") == 0
 
     await queue.put("datasets", **of, name="d", file_name="d.csv", s3_key="k", size_bytes=1)

@@ -143,6 +143,7 @@ def test_secrets_go_only_where_they_are_needed() -> None:
     assert having["encryption_key"] == {"api", "worker"}
     assert having["verification_keys"] == {"flight"}
     assert having["admin_password"] == {"api"}
+    assert having["oidc_client_secret"] == {"api"}
     # in the cloud, pods have a role instead of keys
     assert not any("s3_" in key for pod in pods("aws").values() for key in str(pod).split("'"))
 

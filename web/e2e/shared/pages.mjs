@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { BASE_URL, launch, signUp, stepper, visit } from "../browser.mjs";
 import { Api } from "./api.mjs";
+import { code } from "./totp.mjs";
 import { fill } from "./workspace.mjs";
 
 const { ADMIN_EMAIL, ADMIN_PASSWORD } = process.env;
 const TABLET = 768;
+const PASSWORD = "a long enough password";
 
 const router = readFileSync(new URL("../../src/app/router.tsx", import.meta.url), "utf8");
 /** The paths of all pages; these two only lead to others. */
@@ -49,6 +51,11 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
     await page.goto(`${BASE_URL}${place}`);
     await here(whole, name, picture);
   };
+  const signIn = async (email, password) => {
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill(password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+  };
   const open = () =>
     page.evaluate(() => {
       for (const details of document.querySelectorAll("details")) details.open = true;
@@ -59,12 +66,39 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
       await see("/sign-in", heading("Sign in"), "sign-in");
       // the first refresh without a cookie is refused, as it should be
       complaints.length = 0;
-      await page.getByLabel("E-mail").fill("nobody@example.org");
-      await page.getByLabel("Password").fill("not the password");
-      await page.getByRole("button", { name: "Sign in" }).click();
+      await signIn("nobody@example.org", "not the password");
       await here(() => page.getByRole("alert"), "sign-in-refused");
+      await see("/sign-in?problem=OIDC_EMAIL_TAKEN", () => page.getByRole("alert"), "sign-in-problem");
       await see("/sign-up", () => page.getByRole("button", { name: "Make account" }), "sign-up");
+      await see("/forgot-password", () => page.getByRole("button", { name: "Send link" }), "forgot-password");
+      await page.getByLabel("E-mail").fill("nobody@example.org");
+      await page.getByRole("button", { name: "Send link" }).click();
+      await here(() => page.getByText(/a link is on its way/), "forgot-password-sent");
+      await see("/new-password#made-up", () => page.getByRole("button", { name: "Set password" }), "new-password");
+      await see("/verify-email#made-up", () => page.getByRole("button", { name: "It is mine" }), "verify-email");
+      await page.getByRole("button", { name: "It is mine" }).click();
+      await here(() => page.getByRole("alert"), "verify-email-refused");
       complaints.length = 0;
+    });
+
+    await step("a second factor", async () => {
+      const email = await signUp(page, "Uma");
+      await page.goto(`${BASE_URL}/account`);
+      await page.getByRole("button", { name: "Send the link again" }).click();
+      await here(() => page.getByText(/A link is on its way/), "account-mailed");
+      await page.getByLabel("Your password").fill(PASSWORD);
+      await page.getByRole("button", { name: "Set up" }).click();
+      await here(() => page.getByRole("img", { name: /QR code/ }), "account-second-factor");
+      await page.getByLabel("Code").fill(code(await page.locator("pre").textContent()));
+      await page.getByRole("button", { name: "Turn on" }).click();
+      await here(() => page.getByText(/Keep these recovery codes/), "account-recovery-codes");
+      await page.getByRole("button", { name: "New recovery codes" }).click();
+      await here(() => page.getByRole("button", { name: "Make new codes" }), "account-new-codes");
+      await page.getByRole("button", { name: "Sign out", exact: true }).click();
+      await signIn(email, PASSWORD);
+      await here(() => page.getByLabel("Code"), "sign-in-code");
+      await page.getByRole("button", { name: "Begin anew" }).click();
+      await heading("Sign in")().waitFor();
     });
 
     const email = await signUp(page, "Asha");
@@ -93,7 +127,7 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
       await watch(page, "nowhere");
     });
 
-    const api = await Api.logIn(email, "a long enough password");
+    const api = await Api.logIn(email, PASSWORD);
     let made = {};
     await step("data, pipelines, jobs, a schedule, a webhook", async () => {
       made = await fill(api, rows);
@@ -175,9 +209,7 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
 
     await step("what administrators see", async () => {
       await page.getByRole("button", { name: "Sign out" }).click();
-      await page.getByLabel("E-mail").fill(ADMIN_EMAIL);
-      await page.getByLabel("Password").fill(ADMIN_PASSWORD);
-      await page.getByRole("button", { name: "Sign in" }).click();
+      await signIn(ADMIN_EMAIL, ADMIN_PASSWORD);
       await page.getByRole("link", { name: "Status" }).click();
       const group = page.getByRole("group", { name: "Show", exact: true });
       await group.waitFor();

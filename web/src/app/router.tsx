@@ -12,7 +12,7 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   component: SignInPage,
-  validateSearch: next,
+  validateSearch: (search: Record<string, unknown>) => ({ ...next(search), ...problem(search) }),
   beforeLoad: ({ search }) => onward(search.next),
 });
 const signUp = createRoute({
@@ -21,6 +21,22 @@ const signUp = createRoute({
   component: SignUpPage,
   validateSearch: next,
   beforeLoad: ({ search }) => onward(search.next),
+});
+
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/forgot-password",
+  component: page(() => import("@/features/auth/recovery-pages"), "ForgotPasswordPage"),
+});
+const newPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/new-password",
+  component: page(() => import("@/features/auth/recovery-pages"), "NewPasswordPage"),
+});
+const verifyEmail = createRoute({
+  getParentRoute: () => root,
+  path: "/verify-email",
+  component: page(() => import("@/features/auth/recovery-pages"), "VerifyEmailPage"),
 });
 
 /** Everything behind sign-in. */
@@ -115,6 +131,7 @@ const account = createRoute({
   getParentRoute: () => shell,
   path: "/account",
   component: page(() => import("@/features/auth/account-page"), "AccountPage"),
+  validateSearch: problem,
 });
 const admin = createRoute({
   getParentRoute: () => shell,
@@ -135,6 +152,7 @@ export const router = createRouter({
     index,
     signIn,
     signUp,
+    ...[forgotPassword, newPassword, verifyEmail],
     shell.addChildren([
       ...[home, datasets, dataset, pipelines, newPipeline, pipeline, jobs, job],
       ...[schedules, newSchedule, schedule, webhooks, webhook, workspacePage, account, admin],
@@ -154,6 +172,11 @@ function onward(place: string | undefined): void {
 
 function next(search: Record<string, unknown>): { next?: string | undefined } {
   return { next: text(search.next) };
+}
+
+/** The code that single sign-on came back with. */
+function problem(search: Record<string, unknown>): { problem?: string | undefined } {
+  return { problem: text(search.problem) };
 }
 
 function text(value: unknown): string | undefined {

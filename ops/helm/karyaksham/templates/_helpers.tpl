@@ -49,9 +49,9 @@ capabilities: {drop: [ALL]}
 {{- $s3 := ternary " s3_access_key_id s3_secret_access_key" "" .root.Values.secrets.s3Keys -}}
 {{- $rotated := .root.Values.secrets.previousKeys -}}
 {{- if eq .component "api" -}}
-database_url redis_url signing_key encryption_key{{ $s3 }}{{ ternary " previous_signing_keys previous_encryption_keys" "" $rotated }}{{ ternary " admin_password" "" .root.Values.secrets.adminPassword }}
+database_url redis_url signing_key encryption_key{{ $s3 }}{{ ternary " previous_signing_keys previous_encryption_keys" "" $rotated }}{{ ternary " admin_password" "" .root.Values.secrets.adminPassword }}{{ ternary " oidc_client_secret" "" .root.Values.secrets.oidcClientSecret }}
 {{- else if eq .component "worker" -}}
-database_url redis_url encryption_key{{ $s3 }}{{ ternary " previous_encryption_keys" "" $rotated }}
+database_url redis_url encryption_key{{ $s3 }}{{ ternary " previous_encryption_keys" "" $rotated }}{{ ternary " smtp_url" "" .root.Values.secrets.smtpUrl }}
 {{- else if eq .component "flight" -}}
 verification_keys{{ $s3 }}
 {{- else if eq .component "migrate" -}}

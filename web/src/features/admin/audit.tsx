@@ -6,6 +6,7 @@ import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { AuditLogDocument } from "@/gql/graphql";
 import { usePages } from "@/lib/paging";
+import { AuditExport } from "./audit-export";
 import { m } from "./messages";
 
 const groups = () =>
@@ -26,6 +27,7 @@ export function Audit() {
   return (
     <div className="grid grid-cols-1 gap-4">
       <Choice legend={m.showEntriesAbout} options={groups()} value={group} choose={setGroup} />
+      <AuditExport action={group} />
       <Listing list={list} what={m.loadingTheAuditLog} empty={<Empty title={m.noSuchEntries} />}>
         <Panel className="!p-0">
           <Table caption={m.auditLog} head={[m.when, m.who, m.what, m.onObject, m.from, m.more]}>

@@ -6,7 +6,12 @@ import { Empty, Panel } from "@/components/layout";
 import { Listing } from "@/components/more";
 import { Cell, Row, Table } from "@/components/table";
 import { Button, TextField } from "@/components/ui";
-import { type AdminUserRowFragment, AdminUsersDocument, SetUserDisabledDocument } from "@/gql/graphql";
+import {
+  type AdminUserRowFragment,
+  AdminUsersDocument,
+  ResetUserSecondFactorDocument,
+  SetUserDisabledDocument,
+} from "@/gql/graphql";
 import { act } from "@/lib/client";
 import { usePages } from "@/lib/paging";
 import { m } from "./messages";
@@ -51,6 +56,10 @@ function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: bool
     await act(client, SetUserDisabledDocument, { input: { id: user.id, disabled: !disabled } });
     changed();
   };
+  const reset = async () => {
+    await act(client, ResetUserSecondFactorDocument, { input: { id: user.id } });
+    changed();
+  };
   return (
     <Row>
       <Cell plain data>
@@ -68,11 +77,14 @@ function UserRow({ user, own, changed }: { user: AdminUserRowFragment; own: bool
         {own ? (
           <span className="text-muted">{m.you}</span>
         ) : (
-          <Confirm
-            label={disabled ? m.enable : m.disable}
-            question={disabled ? m.letThemInAgain : m.shutThemOut}
-            act={set}
-          />
+          <div className="flex flex-wrap gap-2">
+            <Confirm
+              label={disabled ? m.enable : m.disable}
+              question={disabled ? m.letThemInAgain : m.shutThemOut}
+              act={set}
+            />
+            {user.secondFactor && <Confirm label={m.resetSecondFactor} question={m.letThePasswordDo} act={reset} />}
+          </div>
         )}
       </Cell>
     </Row>

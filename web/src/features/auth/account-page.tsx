@@ -19,7 +19,11 @@ import { fromCombined, messageOf } from "@/lib/refusal";
 import { leave } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
+import { EmailPanel } from "./email-panel";
 import { m } from "./messages";
+import { PasswordPanel } from "./password-panel";
+import { SecondFactorPanel } from "./second-factor-panel";
+import { LinkedSignIns } from "./single-sign-on";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -42,8 +46,12 @@ export function AccountPage() {
             ]}
           />
         </Panel>
+        <EmailPanel />
+        <PasswordPanel />
+        <SecondFactorPanel />
         <Appearance />
         <Tokens tokens={me.apiTokens} changed={reload} />
+        <LinkedSignIns />
         <Everywhere />
       </div>
     </>

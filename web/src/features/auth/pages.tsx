@@ -1,85 +1,91 @@
 import { Link, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
-import { messageOf, Refusal, unwrap } from "@/lib/refusal";
+import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
+import { CodeForm } from "./code-form";
+import { useForm } from "./form";
 import { AuthFrame } from "./frame";
 import { m } from "./messages";
+import { ContinueWith, SignInProblem, useSignInMethods } from "./single-sign-on";
 
-/** Runs a form's work; keeps what went wrong, by field where the API names one. */
-function useForm(work: (values: Record<string, string>) => Promise<void>) {
-  const [busy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState<Refusal | null>(null);
-  const submit = async (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const values = Object.fromEntries(new FormData(event.currentTarget)) as Record<string, string>;
-    setBusy(true);
-    setRefusal(null);
-    try {
-      await work(values);
-    } catch (error) {
-      setRefusal(error instanceof Refusal ? error : new Refusal("INTERNAL", messageOf(error)));
-    } finally {
-      setBusy(false);
-    }
-  };
-  const errorOf = (field: string) => (refusal?.path.at(-1) === field ? refusal.message : null);
-  const general = refusal && !["email", "password", "name"].includes(refusal.path.at(-1) ?? "") ? refusal : null;
-  return { busy, submit, errorOf, general };
-}
+const FIELDS = ["email", "password", "name"];
 
 export function SignInPage() {
   const { next } = useSearch({ from: "/sign-in" });
+  const methods = useSignInMethods();
   const current = useStore(session);
   const expired = current.status === "anonymous" && current.expired;
-  const form = useForm(async ({ email = "", password = "" }) => {
-    enter(unwrap(await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise()));
+  const [challenge, setChallenge] = useState<string | null>(null);
+  const form = useForm(FIELDS, async ({ email = "", password = "" }) => {
+    const result = await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise();
+    const answer = result.data?.logIn;
+    if (answer?.__typename === "SecondFactorNeeded") setChallenge(answer.challenge);
+    else enter(unwrap(result));
   });
+  if (challenge)
+    return (
+      <AuthFrame title={m.signIn}>
+        <CodeForm challenge={challenge} again={() => setChallenge(null)} />
+      </AuthFrame>
+    );
   return (
     <AuthFrame title={m.signIn}>
       {expired && !form.general && <Note tone="warn" title={m.yourSessionHasEnded} hint={m.signInAgain} />}
-      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
-      <form className="grid gap-4" onSubmit={form.submit}>
-        <TextField
-          label={m.eMail}
-          name="email"
-          type="email"
-          autoComplete="username"
-          required
-          error={form.errorOf("email")}
-        />
-        <TextField
-          label={m.password}
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          error={form.errorOf("password")}
-        />
-        <Button type="submit" variant="primary" busy={form.busy}>
-          {m.signIn}
-        </Button>
-      </form>
-      <p className="text-muted">
-        {m.newHere({
-          link: (
-            <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
-              {m.makeAnAccount}
-            </Link>
-          ),
-        })}
-      </p>
+      {form.general ? <Note tone="bad" title={<Words text={form.general.message} />} /> : <SignInProblem />}
+      {methods?.password && (
+        <form className="grid gap-4" onSubmit={form.submit}>
+          <TextField
+            label={m.eMail}
+            name="email"
+            type="email"
+            autoComplete="username"
+            required
+            error={form.errorOf("email")}
+          />
+          <TextField
+            label={m.password}
+            name="password"
+            type="password"
+            autoComplete="current-password"
+            required
+            error={form.errorOf("password")}
+          />
+          <Button type="submit" variant="primary" busy={form.busy}>
+            {m.signIn}
+          </Button>
+        </form>
+      )}
+      {methods && <ContinueWith methods={methods} next={next} />}
+      {methods?.password && (
+        <p className="text-muted">
+          <Link to="/forgot-password" className="font-medium text-accent underline">
+            {m.forgotYourPassword}
+          </Link>
+        </p>
+      )}
+      {methods?.password && (
+        <p className="text-muted">
+          {m.newHere({
+            link: (
+              <Link to="/sign-up" search={{ next }} className="font-medium text-accent underline">
+                {m.makeAnAccount}
+              </Link>
+            ),
+          })}
+        </p>
+      )}
     </AuthFrame>
   );
 }
 
 export function SignUpPage() {
   const { next } = useSearch({ from: "/sign-up" });
-  const form = useForm(async ({ email = "", password = "", name = "" }) => {
+  const form = useForm(FIELDS, async ({ email = "", password = "", name = "" }) => {
     enter(unwrap(await anonymousClient.mutation(RegisterDocument, { input: { email, password, name } }).toPromise()));
   });
   return (

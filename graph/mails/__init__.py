@@ -1,0 +1,1 @@
+"""Mails to people: the outbox, the texts, and what workers do with them."""
