@@ -306,7 +306,7 @@ def test_every_command_has_help() -> None:
     names = set(actions[0].choices)
     assert names == {
         *("up", "doctor", "backup", "restore", "api", "worker", "flight", "migrate"),
-        *("run", "convert", "profile", "login", "upload", "run-job", "logs", "get"),
+        *("run", "convert", "profile", "login", "upload", "run-job", "logs", "get", "audit"),
     }
     for command in actions[0].choices.values():
         assert command.description
