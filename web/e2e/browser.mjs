@@ -60,29 +60,52 @@ export async function whole(page, work) {
   await page.setViewportSize(size);
 }
 
+/** Frames, and one that is really drawn: before it, some elements still have the colours of the other theme. */
+async function drawn(page) {
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.screenshot({ clip: { x: 0, y: 0, width: 1, height: 1 } });
+}
+
 /** Do something with a page in each theme. */
 export async function themes(page, work) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    // frames, and one that is really drawn: before it, some elements still have the colours of the other theme
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-    await page.screenshot({ clip: { x: 0, y: 0, width: 1, height: 1 } });
+    await drawn(page);
     await work(colorScheme);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: null });
+}
+
+/** Have all styles computed anew, and drawn. */
+async function restyled(page) {
+  await page.evaluate(() => {
+    const { style } = document.documentElement;
+    style.display = "none";
+    document.documentElement.getBoundingClientRect();
+    style.display = "";
+  });
+  await drawn(page);
 }
 
 /** No axe finding of WCAG 2.2 AA on what is shown. A theme is nothing but colours: the dark one is asked about those. */
 async function examine(page, name, theme) {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe.source);
   const runOnly = theme === "light" ? { type: "tag", values: WCAG } : { type: "rule", values: COLOURS };
-  const { violations } = await page.evaluate(
-    (only) => globalThis.axe.run(document, { runOnly: only, resultTypes: ["violations"], preload: false }),
-    runOnly,
-  );
-  const findings = violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
-  );
+  const look = async () => {
+    const { violations } = await page.evaluate(
+      (only) => globalThis.axe.run(document, { runOnly: only, resultTypes: ["violations"], preload: false }),
+      runOnly,
+    );
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
+    );
+  };
+  let findings = await look();
+  // Chromium may be late with the colours of single elements after a theme has changed: what is wrong stays wrong
+  for (let again = 0; findings.length > 0 && again < 3; again += 1) {
+    await restyled(page);
+    findings = await look();
+  }
   assert.deepEqual(findings.slice(0, 10), [], `accessibility of ${name}, ${theme}`);
 }
 
