@@ -5,6 +5,8 @@ import { BASE_URL, launch, stepper, visit } from "./browser.mjs";
 const browser = await launch();
 const { page, complaints } = await visit(browser);
 const step = stepper(page, complaints);
+// Playwright has dialogs of files intercepted while somebody listens, and does not wait until they are
+page.on("filechooser", () => undefined);
 
 /** What has the focus: its role and name, as a screen reader says them. */
 const focused = () =>
@@ -33,7 +35,8 @@ const see = (text) => page.getByText(text).first().waitFor();
 try {
   await step("sign up", async () => {
     await page.goto(`${BASE_URL}/sign-in`);
-    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    // the ways to sign in are asked for: the form stands once they are known
+    await page.getByRole("link", { name: "Make an account" }).waitFor();
     complaints.length = 0;
     await tabTo("Make an account");
     await page.keyboard.press("Enter");

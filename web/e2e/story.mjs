@@ -26,6 +26,7 @@ try {
   await step("a visitor is asked to sign in", async () => {
     await page.goto(`${BASE_URL}/jobs`);
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await page.getByRole("link", { name: "Make an account" }).waitFor();
     await look(page, "sign-in");
   });
   // the first refresh without a cookie is refused, as it should be

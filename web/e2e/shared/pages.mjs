@@ -63,7 +63,7 @@ export async function everyPage({ rows, watch, busy = false, begin = (page) => p
 
   try {
     await step("the pages before sign-in", async () => {
-      await see("/sign-in", heading("Sign in"), "sign-in");
+      await see("/sign-in", () => page.getByRole("link", { name: "Make an account" }), "sign-in");
       // the first refresh without a cookie is refused, as it should be
       complaints.length = 0;
       await signIn("nobody@example.org", "not the password");
