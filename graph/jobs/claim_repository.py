@@ -164,7 +164,7 @@ async def claim(
         values["wanted"] = job_id
     # The planner does not know how few rows come through: without statistics, or with those of a queue that was short
     # when the statement was prepared, it takes a smaller index and sorts, and reads the whole table to join it with the
-    # heads. With 10,000 jobs waiting that was 2 of a claim's 6 ms, and grew with the table. What is looked up is in memory.
+    # heads. With 10,000 jobs waiting that was 2 of a claim's 6 ms, and grew with the table. What it reads is in memory.
     await session.execute(_BY_INDEX)
     return (await session.scalars(_claim(named=job_id is not None), values)).one_or_none()
 
