@@ -6,7 +6,6 @@ with the same Message-ID. No transaction is open while a mail is on its way.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -16,8 +15,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.db import Database
-from graph.core.errors import ServiceUnavailable
 from graph.core.mail import MailRefused, MailTransport
+from graph.core.outbox import Pump
 from graph.core.security import new_refresh_token, token_digest
 from graph.core.settings import Settings
 from graph.core.telemetry import MAILS
@@ -33,7 +32,6 @@ AT_ONCE: Final = 4
 # longer than a session with the server may take (graph/core/mail.py), so that no two workers send one mail at once
 LEASE: Final = timedelta(minutes=5)
 KEEP: Final = timedelta(days=30)
-_CLOSE_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -45,38 +43,15 @@ class Mailer:
         self._db = db
         self._service = settings.public_url
         self._transport = MailTransport(settings)
-        self._running: set[asyncio.Task[None]] = set()
+        self._pump = Pump("mail", AT_ONCE, self._claim, self._deliver)
 
     async def fill(self) -> None:
         """Begin what is due as long as there is room; returns before it is sent."""
-        while len(self._running) < AT_ONCE:
-            work = await self._claim()
-            if work is None:
-                return
-            task = asyncio.create_task(self._chain(work))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        await self._pump.fill()
 
     async def send_due(self) -> None:
         """Begin what is due and wait until nothing is under way."""
-        await self.fill()
-        while self._running:
-            await asyncio.wait(self._running)
-
-    async def _chain(self, work: Claimed) -> None:
-        """Send one mail after the other, until none is due."""
-        following: Claimed | None = work
-        while following is not None:
-            mail_id = following.id
-            try:
-                await self._deliver(following)
-                following = await self._claim()
-            except ServiceUnavailable as error:  # the lease ends, and another attempt follows
-                log.warning("mail_not_noted", mail_id=str(mail_id), error=str(error))
-                return
-            except Exception:
-                log.exception("mail_broke", mail_id=str(mail_id))
-                return
+        await self._pump.drain()
 
     async def _claim(self) -> Claimed | None:
         async with self._db.system() as session:
@@ -138,11 +113,7 @@ class Mailer:
 
     async def close(self) -> None:
         """Give mails that are under way a moment; what is cut off is sent again by another worker."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=_CLOSE_SECONDS)
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._pump.close()
 
 
 async def _addressee(session: AsyncSession, work: Claimed) -> User | None:

@@ -9,12 +9,13 @@ from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Conflict, InvalidInput, NotAuthenticated
 from graph.core.events import REVOKED_CHANNEL, Events
-from graph.core.security import check_password, hash_password, token_digest, verify_password
+from graph.core.security import check_password, hash_password, token_digest
 from graph.core.viewer import Viewer
 from graph.mails import repository as outbox
 from graph.mails.texts import PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
 from graph.recovery import repository
 from graph.users.limiter import LoginLimiter
+from graph.users.passwords import prove_password
 from graph.users.repository import revoke_sessions_of, user_by_id
 from graph.users.service import normalise_email
 
@@ -77,10 +78,7 @@ class Recovery:
             user = await user_by_id(session, viewer.user_id)
         if user is None:
             raise NotAuthenticated
-        await self._limiter.check(email=user.email, address=address)
-        if not await verify_password(user.password_hash, password):
-            raise InvalidInput("The password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
-        await self._limiter.forgive(email=user.email, address=address)
+        await prove_password(self._limiter, user, password, address)
         check_password(new_password, email=user.email, path=("newPassword",))
         hashed = await hash_password(new_password)
         async with self._db.system() as session:

@@ -17,7 +17,7 @@ from graph.core.db import Database
 from graph.core.errors import Conflict, DomainError, InvalidInput, NotAuthenticated, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.sealing import CannotOpen, Sealer
-from graph.core.security import new_refresh_token, token_digest, verify_password
+from graph.core.security import new_refresh_token, token_digest
 from graph.core.viewer import Viewer
 from graph.mails import repository as outbox
 from graph.mails.texts import RECOVERY_CODE_USED, SECOND_FACTOR_OFF, SECOND_FACTOR_ON, SECOND_FACTOR_RESET
@@ -27,6 +27,7 @@ from graph.second_factor import repository, totp
 from graph.second_factor.keys import holder
 from graph.users import repository as users
 from graph.users.limiter import LoginLimiter
+from graph.users.passwords import prove_password
 
 LOG_IN: Final = "LOG_IN"
 CHALLENGE_LIFE: Final = timedelta(minutes=5)
@@ -179,10 +180,7 @@ class SecondFactors:
 
     async def _check_password(self, viewer: Viewer, password: str, address: str) -> User:
         user = await self._user(viewer)
-        await self._limiter.check(email=user.email, address=address)
-        if not await verify_password(user.password_hash, password):
-            raise InvalidInput("The password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
-        await self._limiter.forgive(email=user.email, address=address)
+        await prove_password(self._limiter, user, password, address)
         return user
 
     async def _check_both(self, viewer: Viewer, password: str, code: str, address: str) -> User:

@@ -22,7 +22,7 @@ from graph.core.db import Database
 from graph.core.errors import Forbidden, InvalidInput, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import uuid7
-from graph.core.security import hash_password, verify_password
+from graph.core.security import hash_password
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
 from graph.mails import repository as outbox
@@ -33,6 +33,7 @@ from graph.users.limiter import LoginLimiter
 from graph.users.oidc_client import Provider, ProviderAway, SignInRefused
 from graph.users.oidc_state import Begun
 from graph.users.oidc_tokens import Claims
+from graph.users.passwords import prove_password
 from graph.users.service import Accounts, LogIn, clean_name, normalise_email
 
 CALLBACK: Final = "/auth/oidc/callback"
@@ -228,10 +229,7 @@ class SingleSignOn:
             user = await repository.user_by_id(session, viewer.user_id)
         if user is None:
             raise NotFound.of("account")
-        await self._limiter.check(email=user.email, address=address)
-        if not await verify_password(user.password_hash, password):
-            raise InvalidInput("The password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
-        await self._limiter.forgive(email=user.email, address=address)
+        await prove_password(self._limiter, user, password, address)
         async with self._db.system() as session:
             row = await oidc_repository.identity_of(session, identity_id, viewer.user_id)
             if row is None:

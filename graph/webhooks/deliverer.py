@@ -6,7 +6,6 @@ again, with the same `webhook-id`. No transaction is open while a request is und
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.audit import record
 from graph.core.db import Database
-from graph.core.errors import ServiceUnavailable
+from graph.core.outbox import Pump
 from graph.core.sealing import CannotOpen, Sealer
 from graph.core.settings import Network
 from graph.core.telemetry import WEBHOOKS
@@ -32,7 +31,6 @@ AT_ONCE: Final = 8
 LEASE: Final = timedelta(seconds=60)
 SEAL_BATCH: Final = 100
 KEEP: Final = timedelta(days=30)
-_CLOSE_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,36 +42,15 @@ class Deliverer:
         self._db = db
         self._sealer = sealer
         self._sender = Sender(allowed, most=AT_ONCE)
-        self._running: set[asyncio.Task[None]] = set()
+        self._pump = Pump("webhook", AT_ONCE, self._claim, self._deliver)
 
     async def fill(self) -> None:
         """Begin what is due as long as there is room; returns before the answers have come."""
-        while len(self._running) < AT_ONCE:
-            work = await self._claim()
-            if work is None:
-                return
-            task = asyncio.create_task(self._chain(work))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        await self._pump.fill()
 
     async def deliver_due(self) -> None:
         """Begin what is due and wait until nothing is under way."""
-        await self.fill()
-        while self._running:
-            await asyncio.wait(self._running)
-
-    async def _chain(self, work: Claimed) -> None:
-        """Send one message after the other, until none is due."""
-        delivery_id = work.id
-        try:
-            await self._deliver(work)
-            while (following := await self._claim()) is not None:
-                delivery_id = following.id
-                await self._deliver(following)
-        except ServiceUnavailable as error:  # the lease ends, and another attempt follows
-            log.warning("webhook_not_noted", delivery_id=str(delivery_id), error=str(error))
-        except Exception:
-            log.exception("webhook_broke", delivery_id=str(delivery_id))
+        await self._pump.drain()
 
     async def _claim(self) -> Claimed | None:
         async with self._db.system() as session:
@@ -153,11 +130,7 @@ class Deliverer:
 
     async def close(self) -> None:
         """Give requests that are under way a moment; what is cut off is sent again by another worker."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=_CLOSE_SECONDS)
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._pump.close()
         await self._sender.close()
 
 
