@@ -32,6 +32,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "maxStreamsPerToken": settings.flight_max_streams_per_token,
             "maxMessageBytes": settings.flight_max_message_bytes,
             "maxPuts": settings.flight_max_puts,
+            "spoolBytes": settings.flight_spool_limit_bytes,
+            "spoolDir": settings.spill_dir,
         },
         "host": settings.flight_host,
         "port": settings.flight_port,

@@ -140,6 +140,10 @@ pub struct Limits {
     pub prefetch_total_bytes: usize,
     /// Bytes of one batch of each stream together: with many streams each makes smaller batches.
     pub batch_total_bytes: usize,
+    /// Disk that encoded messages may take, in bytes; 0 for none.
+    pub spool_bytes: u64,
+    /// Where; the system's temporary folder if absent.
+    pub spool_dir: Option<PathBuf>,
     /// Streams at once; further ones are refused with `RESOURCE_EXHAUSTED`.
     pub max_streams: usize,
     /// Streams at once for tables of one workspace.
@@ -176,6 +180,8 @@ impl Default for Limits {
             prefetch_bytes: 64 * MIB,
             prefetch_total_bytes: 128 * MIB,
             batch_total_bytes: 32 * MIB,
+            spool_bytes: 4096 * MIB as u64,
+            spool_dir: None,
             max_streams: 256,
             max_streams_per_workspace: 128,
             max_streams_per_token: 64,

@@ -16,6 +16,7 @@ mod poll;
 mod pull;
 mod put;
 mod schema;
+mod sending;
 mod service;
 mod sql;
 mod stream;
@@ -75,9 +76,10 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let service = service::Flight::new(verifier, catalog, streams, puts, sql, pulls);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<FlightServiceServer<service::Flight>>().await;
-    let service = FlightServiceServer::new(service)
+    let others = FlightServiceServer::new(service.clone())
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
+    let service = sending::Sending { others, flight: service, most: limits.max_message_bytes };
     let service = InterceptedService::new(service, throttle::Throttle::new(limits.calls_per_minute));
     let acceptor = config.tls.as_ref().map(tls::watched).transpose()?;
     let secure = acceptor.is_some();

@@ -62,6 +62,10 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Bytes of Arrow data sent, as they go out.
     pub sent: Counter,
+    /// Bytes of encoded messages on this machine's disk.
+    pub spooled: Gauge,
+    /// Bytes of Arrow data that came from there.
+    pub replayed: Counter,
     /// Rows of tables that clients sent and that were stored.
     pub stored_rows: Counter,
     /// Bytes of the objects that hold them.
@@ -76,6 +80,8 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             streams: Gauge::default(),
             sent: Counter::default(),
+            spooled: Gauge::default(),
+            replayed: Counter::default(),
             stored_rows: Counter::default(),
             stored_bytes: Counter::default(),
             stopping: AtomicBool::new(false),
@@ -97,6 +103,10 @@ impl Metrics {
         registry.register("streams", "Streams that are being sent", self.streams.clone());
         let help = "Arrow data sent to clients";
         registry.register_with_unit("sent", help, Unit::Bytes, self.sent.clone());
+        let help = "Encoded data on this machine's disk";
+        registry.register_with_unit("spooled", help, Unit::Bytes, self.spooled.clone());
+        let help = "Arrow data that came from there, decoded once for several pulls or ahead of its client";
+        registry.register_with_unit("replayed", help, Unit::Bytes, self.replayed.clone());
         registry.register("stored_rows", "Rows of tables that clients sent", self.stored_rows.clone());
         let help = "Objects stored for tables that clients sent";
         registry.register_with_unit("stored", help, Unit::Bytes, self.stored_bytes.clone());

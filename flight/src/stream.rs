@@ -5,13 +5,17 @@
 //! producer ends at its next message, which frees everything it holds.
 //!
 //! Memory is bounded over all streams: they share what is fetched ahead and what waits to be sent, so that each gets
-//! less while many run, and only a few decode at one time. One that waits for its client lets others decode.
+//! less while many run, and only a few decode at one time. When more want to, one whose client does not keep up goes on
+//! to the end of its part at once, into the spool on disk, and sends it from there: a decoder that waits for a client
+//! would hold its dictionaries and pages all the while.
 
 mod arrow_ipc;
 mod encode;
 mod objects;
+mod output;
 mod parquet;
 mod ranges;
+mod spool;
 mod stored;
 mod text;
 
@@ -19,17 +23,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
 use crate::ticket::{Format, Ticket};
+use output::Output;
+use spool::Spool;
 
 pub use encode::{Encoder, schema_bytes};
 
@@ -56,6 +60,9 @@ pub struct Streams {
     running: Arc<AtomicUsize>,
     /// Places of those that decode now.
     decoders: Arc<Semaphore>,
+    /// How many those are.
+    places: usize,
+    spool: Spool,
 }
 
 /// What is known of a table before its first row.
@@ -73,14 +80,18 @@ impl Streams {
     pub fn open_storage(storage: &StorageConfig, limits: Limits) -> Result<Self> {
         let bucket = url::Url::parse(&format!("s3://{}/", storage.bucket))
             .map_err(|error| Error::Config(format!("S3_BUCKET '{}' is no bucket name: {error}.", storage.bucket)))?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let places = DECODERS_PER_CORE * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let spool = Spool::new(limits.spool_dir.clone(), limits.spool_bytes);
+        spool.sweep();
         Ok(Self {
             store: storage.open(Handle::current())?,
             limits,
             footers: Arc::default(),
             bucket,
             running: Arc::default(),
-            decoders: Arc::new(Semaphore::new(DECODERS_PER_CORE * cores)),
+            decoders: Arc::new(Semaphore::new(places)),
+            places,
+            spool,
         })
     }
 
@@ -106,7 +117,8 @@ impl Streams {
     /// Start a stream: the schema is its first message, also for a table without rows.
     pub async fn open(&self, ticket: &Ticket) -> Result<Messages> {
         let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
-        let sink = Sink { sender, share: Share::new(self), decoders: Arc::clone(&self.decoders) };
+        let share = Share::new(self);
+        let sink = Sink { sender, share, decoders: Arc::clone(&self.decoders), spool: self.spool.clone() };
         match ticket.claims.format {
             Format::Parquet => parquet::start(self, ticket, sink).await?,
             Format::Arrow => arrow_ipc::start(self, ticket, sink).await?,
@@ -121,23 +133,32 @@ pub struct Sink {
     sender: mpsc::Sender<Result<FlightData>>,
     share: Share,
     decoders: Arc<Semaphore>,
+    spool: Spool,
 }
 
 /// A running stream's claim on the memory for fetching ahead, and for batches.
 struct Share {
     running: Arc<AtomicUsize>,
+    /// How many decode at one time.
+    places: usize,
     limits: Limits,
 }
 
 impl Share {
     fn new(streams: &Streams) -> Self {
         streams.running.fetch_add(1, Ordering::Relaxed);
-        Self { running: Arc::clone(&streams.running), limits: streams.limits.clone() }
+        Self { running: Arc::clone(&streams.running), places: streams.places, limits: streams.limits.clone() }
     }
 
-    /// Stored bytes that this stream may hold now; less while others run.
+    /// Whether more streams run than may decode at one time.
+    fn crowded(&self) -> bool {
+        self.running() > self.places
+    }
+
+    /// Stored bytes that this stream may hold now; less while others decode.
     fn prefetch_bytes(&self) -> u64 {
-        self.limits.prefetch_bytes.min(self.limits.prefetch_total_bytes / self.running()) as u64
+        let decoding = self.running().min(self.places);
+        self.limits.prefetch_bytes.min(self.limits.prefetch_total_bytes / decoding) as u64
     }
 
     /// The size of its batches now.
@@ -160,15 +181,14 @@ impl Drop for Share {
 impl Sink {
     /// Run a producer on a thread of its own. Its error, or panic, is the stream's last item.
     fn run_blocking(self, schema: SchemaRef, produce: impl FnOnce(&mut Output) -> Result<()> + Send + 'static) {
-        let Self { sender, share, decoders } = self;
+        let Self { sender, share, decoders, spool } = self;
         let last_word = sender.clone();
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
             let encoder = Encoder::new(schema, share.batch_bytes());
-            let place = None;
-            let mut output = Output { encoder, sender, queue: VecDeque::new(), share, decoders, place, runtime };
+            let (queue, recording, place) = (VecDeque::new(), None, None);
+            let mut output = Output { encoder, sender, queue, share, spool, recording, decoders, place, runtime };
             output.sender.blocking_send(Ok(output.encoder.schema_message())).map_err(|_| Error::Gone)?;
-            output.enter()?;
             produce(&mut output)
         });
         tokio::spawn(async move {
@@ -183,60 +203,5 @@ impl Sink {
             // Nobody listening any more is fine.
             let _ = last_word.send(Err(error)).await;
         });
-    }
-}
-
-/// Where a producer puts its batches; waits while the client does not read.
-pub struct Output {
-    encoder: Encoder,
-    sender: mpsc::Sender<Result<FlightData>>,
-    queue: VecDeque<FlightData>,
-    share: Share,
-    decoders: Arc<Semaphore>,
-    /// Its place among those that decode.
-    place: Option<OwnedSemaphorePermit>,
-    runtime: Handle,
-}
-
-impl Output {
-    /// Stored bytes that may be held ahead of the decoder now.
-    fn prefetch_bytes(&self) -> u64 {
-        self.share.prefetch_bytes()
-    }
-
-    /// The size of batches now.
-    fn batch_bytes(&self) -> usize {
-        self.share.batch_bytes()
-    }
-
-    /// Encode and send one batch; `Gone` when the client has left.
-    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
-        self.encoder.set_target(self.share.batch_bytes());
-        self.encoder.encode(&batch, &mut self.queue)?;
-        // What is encoded is a copy: waiting for the client needs not hold both.
-        drop(batch);
-        while let Some(message) = self.queue.pop_front() {
-            self.send(message)?;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, message: FlightData) -> Result<()> {
-        match self.sender.try_send(Ok(message)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Error::Gone),
-            Err(TrySendError::Full(message)) => {
-                self.place = None;
-                self.sender.blocking_send(message).map_err(|_| Error::Gone)?;
-                self.enter()
-            }
-        }
-    }
-
-    /// Wait for a place among those that decode.
-    fn enter(&mut self) -> Result<()> {
-        let place = self.runtime.block_on(Arc::clone(&self.decoders).acquire_owned());
-        self.place = Some(place.map_err(|_| Error::Gone)?);
-        Ok(())
     }
 }

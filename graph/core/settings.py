@@ -130,6 +130,12 @@ class Settings(MailSettings, OidcSettings, RetentionSettings):
         le=1024 * MIB,
         description="Largest message that it takes: a batch of a table that is sent to it.",
     )
+    flight_spool_limit_bytes: int = Field(
+        4096 * MIB,
+        ge=0,
+        description="Disk (in SPILL_DIR) that the Flight server may use for tables that are pulled again and for what "
+        "slow clients have not taken yet; 0 for none.",
+    )
     flight_max_puts: int = Field(
         4, ge=1, le=1000, description="Tables that it takes in at once; each may take some 200 MB of memory."
     )

@@ -1,7 +1,7 @@
 """`python -m tests.bench [PART …]`: measures the service, prints the figures and writes them to RESULTS.md here.
 
 Parts of the service: start, cold, metadata, load, jobs, many, claims, cancel-job, subscribers, recovery, large. Of the
-engine: peers, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
+engine: peers, big, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
 `flight` pulls the peers' Parquet file as Arrow.
 `--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
 """
@@ -26,6 +26,7 @@ import asyncpg
 from tests.bench import arrivals, cancel, live, load, queueing, s3
 from tests.bench.flight import run as streams
 from tests.bench.load import resident_mb
+from tests.bench.peers import big
 from tests.bench.peers import run as peers
 from tests.bench.watch import run_jobs
 from tests.faults.suite import Plan, Suite
@@ -202,7 +203,9 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
         orders = (
             Path(options.orders) if options.orders else peers.data(peers.environment(), options.rows)[0] / "orders.csv"
         )
-        if name == "s3":
+        if name == "big":
+            sections["A CSV of 20 GB"] = big.measure(orders)
+        elif name == "s3":
             sections["From S3"] = s3.measure(orders, options.runs)
         else:
             sections["Cancelled jobs"] = cancel.measure(orders, 2 * options.runs + 2)
@@ -225,7 +228,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(peers.PEERS), help="some peers only")
     options = parser.parse_args()
-    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "s3", "cancel", "flight"}]
+    of_engine = [part for part in options.parts if part.partition(":")[0] in {"peers", "big", "s3", "cancel", "flight"}]
     options.parts = [part for part in options.parts if part not in of_engine]
     sections = measure_engine(of_engine, options)
     if "recovery" in options.parts:

@@ -30,7 +30,7 @@ impl Reader {
         if object.size == 0 {
             return Err(Error::Corrupt("The Arrow file is empty: it has not even a schema.".into()));
         }
-        let windows = Windows::new(object.clone(), std::iter::once(0..object.size), budget);
+        let windows = Windows::new(object.clone(), std::iter::once(0..object.size), budget, false);
         let start = windows.read(0, MAGIC.len().min(usize::try_from(object.size).unwrap_or(usize::MAX)))?;
         if start == MAGIC {
             Ok(Self::File(FileReader::try_new(windows.reader(0), None)?))
@@ -89,9 +89,13 @@ pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()>
     let schema = schema(&objects).await?;
     sink.run_blocking(schema, move |out| {
         for object in objects {
-            for batch in Reader::open(&object, out.prefetch_bytes())? {
-                out.batch(batch?)?;
-            }
+            // Its decoder holds no more than a batch.
+            out.part(&(object.id(), None), false, |out| {
+                for batch in Reader::open(&object, out.prefetch_bytes())? {
+                    out.batch(batch?)?;
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     });

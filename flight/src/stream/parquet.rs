@@ -10,7 +10,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::objects::{Object, ObjectId};
+use super::output::Output;
 use super::ranges::Windows;
+use super::spool::Key;
 use super::{Sink, Streams, Table};
 use crate::error::{Error, Result};
 use crate::schema::plain_schema;
@@ -196,24 +198,48 @@ pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()>
 }
 
 /// Decode row group after row group, with the next one's bytes on their way.
-fn decode(mut pieces: VecDeque<Piece>, out: &mut super::Output) -> Result<()> {
-    let fetch = |piece: &Piece, budget: u64| {
-        Windows::new(piece.object.clone(), column_ranges(&piece.footer.row_groups()[piece.row_group]), budget)
-    };
-    // Half for the row group being decoded, half for the next.
-    let mut next = pieces.front().map(|piece| fetch(piece, out.prefetch_bytes() / 2));
-    while let (Some(piece), Some(windows)) = (pieces.pop_front(), next.take()) {
-        next = pieces.front().map(|piece| fetch(piece, out.prefetch_bytes() / 2));
-        let group = &piece.footer.row_groups()[piece.row_group];
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
-            .with_row_groups(vec![piece.row_group])
-            .with_batch_size(batch_rows(group, out.batch_bytes()))
-            .build()?;
-        for batch in reader {
-            out.batch(batch?)?;
-        }
+fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
+    let mut ahead: Option<(Key, Windows)> = None;
+    let mut first = true;
+    while let Some(piece) = pieces.pop_front() {
+        let key = piece.key();
+        let coming = ahead.take().filter(|(coming, _)| *coming == key).map(|(_, windows)| windows);
+        out.part(&key, true, |out| {
+            // Half for the row group being decoded, half for the next.
+            let budget = if out.is_crowded() { out.prefetch_bytes() } else { out.prefetch_bytes() / 2 };
+            let windows = coming.unwrap_or_else(|| piece.fetch(budget, std::mem::take(&mut first)));
+            let group = &piece.footer.row_groups()[piece.row_group];
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
+                .with_row_groups(vec![piece.row_group])
+                .with_batch_size(batch_rows(group, out.batch_bytes()))
+                .build()?;
+            let mut begun = false;
+            for batch in reader {
+                out.batch(batch?)?;
+                // Not before: its bytes would compete with those that the client waits for.
+                if !std::mem::replace(&mut begun, true) {
+                    ahead = pieces
+                        .front()
+                        .map(|next| (next.key(), next))
+                        .filter(|(key, _)| !out.is_crowded() && !out.has(key))
+                        .map(|(key, next)| (key, next.fetch(budget, false)));
+                }
+            }
+            Ok(())
+        })?;
     }
     Ok(())
+}
+
+impl Piece {
+    fn key(&self) -> Key {
+        (self.object.id(), Some(self.row_group))
+    }
+
+    /// Start to read it. Must run inside the runtime.
+    fn fetch(&self, budget: u64, hurry: bool) -> Windows {
+        Windows::new(self.object.clone(), column_ranges(&self.footer.row_groups()[self.row_group]), budget, hurry)
+    }
 }
 
 fn column_ranges(group: &RowGroupMetaData) -> impl Iterator<Item = Range<u64>> {

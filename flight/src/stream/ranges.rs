@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::objects::Object;
@@ -21,6 +22,8 @@ use crate::error::{Error, Result};
 const WINDOW: u64 = 8 * 1024 * 1024;
 /// A column of a big row group gets windows no smaller than this.
 const SMALLEST: u64 = 64 * 1024;
+/// What a first batch needs of a column, mostly: its dictionary and a page.
+const HEAD: u64 = 512 * 1024;
 
 /// The windows of one row group; a cheap handle.
 #[derive(Clone)]
@@ -36,12 +39,16 @@ struct Shared {
     states: Mutex<Vec<State>>,
     /// Whether windows slide (big row group) or are all held (small one).
     sliding: bool,
+    /// A permit for each head that is here.
+    heads: Arc<Semaphore>,
 }
 
 struct Span {
     range: Range<u64>,
     /// The column chunk, so that windows are dropped and fetched ahead within it.
     column: usize,
+    /// How many heads must be here before it is fetched; 0 if it is one, or if there are none.
+    after: u32,
 }
 
 enum State {
@@ -60,7 +67,9 @@ impl Drop for State {
 
 impl Windows {
     /// Prepare windows over column chunks (byte ranges in any order) and start fetching. Must run inside the runtime.
-    pub fn new(object: Object, columns: impl IntoIterator<Item = Range<u64>>, budget: u64) -> Self {
+    ///
+    /// `hurry`: the beginning of each column comes before all else, so that the first batch needs not wait for the rest.
+    pub fn new(object: Object, columns: impl IntoIterator<Item = Range<u64>>, budget: u64, hurry: bool) -> Self {
         let mut columns: Vec<_> = columns.into_iter().filter(|range| !range.is_empty()).collect();
         columns.sort_by_key(|range| range.start);
         let total: u64 = columns.iter().map(|range| range.end - range.start).sum();
@@ -70,27 +79,19 @@ impl Windows {
             // Two windows per column: the current one and the next.
             let size = (budget / (2 * columns.len().max(1) as u64)).clamp(SMALLEST, WINDOW);
             for (column, range) in columns.into_iter().enumerate() {
-                cut(range, size, column, &mut spans);
+                cut(range, size, column, 0, &mut spans);
             }
         } else {
-            // Neighbouring chunks become one run, so that 1,000 small columns are not 1,000 requests.
-            let mut run: Option<Range<u64>> = None;
-            for range in columns {
-                run = match run.take() {
-                    Some(current) if range.start <= current.end => Some(current.start..current.end.max(range.end)),
-                    Some(current) => {
-                        cut(current, WINDOW, 0, &mut spans);
-                        Some(range)
-                    }
-                    None => Some(range),
-                };
-            }
-            if let Some(current) = run {
-                cut(current, WINDOW, 0, &mut spans);
+            let head = if hurry { HEAD } else { u64::MAX };
+            let runs = runs(columns, head);
+            let heads = runs.iter().filter(|(_, rest)| !rest).map(|(range, _)| pieces(range)).sum();
+            for (range, rest) in runs {
+                cut(range, WINDOW, 0, if rest { heads } else { 0 }, &mut spans);
             }
         }
         let states = Mutex::new(spans.iter().map(|_| State::Absent).collect());
-        let windows = Self { shared: Arc::new(Shared { object, runtime: Handle::current(), spans, states, sliding }) };
+        let (runtime, heads) = (Handle::current(), Arc::new(Semaphore::new(0)));
+        let windows = Self { shared: Arc::new(Shared { object, runtime, spans, states, sliding, heads }) };
         if !sliding {
             for index in 0..windows.shared.spans.len() {
                 windows.shared.start(index);
@@ -134,11 +135,40 @@ impl Windows {
     }
 }
 
-fn cut(range: Range<u64>, size: u64, column: usize, spans: &mut Vec<Span>) {
+/// Runs of neighbouring chunks, so that 1,000 small columns are not 1,000 requests; the first `head` bytes of each chunk
+/// apart from the rest, which is marked.
+fn runs(columns: Vec<Range<u64>>, head: u64) -> Vec<(Range<u64>, bool)> {
+    let mut runs: Vec<(Range<u64>, bool)> = Vec::new();
+    let ends = |range: Range<u64>| {
+        let middle = range.end.min(range.start.saturating_add(head));
+        [(range.start..middle, false), (middle..range.end, true)]
+    };
+    for (range, rest) in columns.into_iter().flat_map(ends).filter(|(range, _)| !range.is_empty()) {
+        match runs.last_mut() {
+            Some((last, same)) if *same == rest && range.start <= last.end => last.end = last.end.max(range.end),
+            // Damage only: chunks do not overlap.
+            Some((last, _)) if range.start < last.end => {
+                if range.end > last.end {
+                    let range = last.end..range.end;
+                    runs.push((range, rest));
+                }
+            }
+            _ => runs.push((range, rest)),
+        }
+    }
+    runs
+}
+
+/// Windows that a run is cut into.
+fn pieces(range: &Range<u64>) -> u32 {
+    u32::try_from((range.end - range.start).div_ceil(WINDOW)).unwrap_or(u32::MAX)
+}
+
+fn cut(range: Range<u64>, size: u64, column: usize, after: u32, spans: &mut Vec<Span>) {
     let mut start = range.start;
     while start < range.end {
         let end = range.end.min(start + size);
-        spans.push(Span { range: start..end, column });
+        spans.push(Span { range: start..end, column, after });
         start = end;
     }
 }
@@ -157,8 +187,18 @@ impl Shared {
     fn start(&self, index: usize) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state @ State::Absent) = states.get_mut(index) {
-            let (object, range) = (self.object.clone(), self.spans[index].range.clone());
-            *state = State::Coming(self.runtime.spawn(async move { object.read(range).await }));
+            let (object, heads) = (self.object.clone(), Arc::clone(&self.heads));
+            let Span { range, after, .. } = &self.spans[index];
+            let (range, after) = (range.clone(), *after);
+            *state = State::Coming(self.runtime.spawn(async move {
+                // Closed never; a head that failed counts as well.
+                let _ = heads.acquire_many(after).await;
+                let read = object.read(range).await;
+                if after == 0 {
+                    heads.add_permits(1);
+                }
+                read
+            }));
         }
     }
 
@@ -282,7 +322,7 @@ mod tests {
         let file = File { key: "w/x".into(), size_bytes: size as u64, rows: None };
         let object = Object::new(&store, &file).unwrap();
         let _inside = runtime.enter();
-        Windows::new(object, columns, budget)
+        Windows::new(object, columns, budget, false)
     }
 
     fn held(windows: &Windows) -> u64 {
@@ -333,6 +373,36 @@ mod tests {
         let windows = windows(&runtime, 1_000_000, columns, 8 << 20);
         assert_eq!(windows.shared.spans.len(), 1);
         assert_eq!(held(&windows), 1_000_000);
+    }
+
+    #[test]
+    fn in_a_hurry_the_beginning_of_each_column_comes_first_and_all_of_it_after() {
+        let runtime = Runtime::new().unwrap();
+        let size = 20 << 20;
+        let all = content(size);
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        runtime.block_on(store.put(&"w/x".into(), all.clone().into())).unwrap();
+        let file = File { key: "w/x".into(), size_bytes: size as u64, rows: None };
+        let columns = [0..1000, 1000..2000, 2000..6_000_000, 6_000_000..6_000_100, 6_000_100..size as u64];
+        let _inside = runtime.enter();
+        let windows = Windows::new(Object::new(&store, &file).unwrap(), columns, 64 << 20, true);
+        let spans: Vec<_> = windows.shared.spans.iter().map(|span| (span.range.clone(), span.after)).collect();
+        let (first, second) = (2000 + HEAD, 6_000_100 + HEAD);
+        assert_eq!(spans[..3], [(0..first, 0), (first..6_000_000, 2), (6_000_000..second, 0)]);
+        assert_eq!(spans[3..], [(second..second + WINDOW, 2), (second + WINDOW..size as u64, 2)]);
+        for (start, length) in
+            [(0, 10), (first - 10, 20), (5_999_990, 20), (second - 1, 9_000_000), (size as u64 - 1, 1)]
+        {
+            let from = usize::try_from(start).unwrap();
+            assert_eq!(windows.read(start, length).unwrap(), all[from..from + length], "{start}+{length}");
+        }
+    }
+
+    #[test]
+    fn chunks_that_overlap_do_not_make_windows_that_do() {
+        let spans = runs(vec![0..10_000_000, 100..2000, 9_000_000..9_900_000, 9_999_000..11_000_000], HEAD);
+        assert!(spans.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start), "{spans:?}");
+        assert_eq!(spans.last().map(|(range, _)| range.end), Some(11_000_000));
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()> {
     let files = files(streams, ticket, &schema)?;
     let runtime = Handle::current();
     sink.run_blocking(schema, move |out| {
+        out.enter()?;
         for file in files {
             // An empty object has no rows; the scanner would ask where its header is.
             if file.size == Some(0) {

@@ -1,7 +1,8 @@
 """`python -m tests.bench.flight.client KIND ADDRESS TICKET…`: one pull in a process of its own, its figures as JSON.
 
 `stream` pulls the tickets (in hex) side by side, one connection each; `download` gets a URL and reads the Parquet with
-Polars; `hold` opens as many streams as TICKET says and reads for SECONDS. Times run from the first request to the last
+Polars; `hold` takes SECONDS, then reads each ticket's table again and again for so long; `drain` reads one ticket and
+keeps nothing. Times run from the first request to the last
 row in memory, in seconds; imports are not in them.
 """
 
@@ -55,11 +56,11 @@ def download(url: str) -> dict[str, float]:
     return {"first": total, "total": total, "rows": table.num_rows, "bytes": table.nbytes}
 
 
-def hold(address: str, ticket: bytes, streams: int, seconds: float) -> dict[str, float]:
+def hold(address: str, seconds: float, tickets: list[bytes]) -> dict[str, float]:
     """Read many streams at once for a while."""
     until = time.perf_counter() + seconds
 
-    def read(_: int) -> int:
+    def read(ticket: bytes) -> int:
         size = 0
         with fl.connect(address) as client:
             while time.perf_counter() < until:
@@ -71,8 +72,18 @@ def hold(address: str, ticket: bytes, streams: int, seconds: float) -> dict[str,
                         break
         return size
 
-    with ThreadPoolExecutor(streams) as pool:
-        return {"bytes": sum(pool.map(read, range(streams)))}
+    with ThreadPoolExecutor(len(tickets)) as pool:
+        return {"bytes": sum(pool.map(read, tickets))}
+
+
+def drain(address: str, ticket: bytes) -> dict[str, float]:
+    """Read a stream to its end and keep nothing."""
+    started, size, rows = time.perf_counter(), 0, 0
+    with fl.connect(address) as client:
+        for chunk in client.do_get(fl.Ticket(ticket)):
+            size += chunk.data.nbytes
+            rows += chunk.data.num_rows
+    return {"bytes": size, "rows": rows, "total": time.perf_counter() - started}
 
 
 if __name__ == "__main__":
@@ -81,6 +92,8 @@ if __name__ == "__main__":
         figures = stream(address, [bytes.fromhex(ticket) for ticket in rest])
     elif kind == "download":
         figures = download(address)
+    elif kind == "drain":
+        figures = drain(address, bytes.fromhex(rest[0]))
     else:
-        figures = hold(address, bytes.fromhex(rest[0]), int(rest[1]), float(rest[2]))
+        figures = hold(address, float(rest[0]), [bytes.fromhex(ticket) for ticket in rest[1:]])
     print(json.dumps(figures))

@@ -1,7 +1,8 @@
 """Measures our Flight server and its peers on one Parquet file; the lines of `RESULTS.md`.
 
 Each pull is a process of its own over loopback. GB/s are bytes of decoded Arrow, for all cases, so that they compare.
-Ours reads the file from SeaweedFS as `karyaksham up` starts it, the peers read it from the disk (page cache).
+Ours reads the file from SeaweedFS as `karyaksham up` starts it, the peers read it from the disk (page cache). A server
+without a spool decodes at each pull; "pulled again" is a third pull from a server with one, or a later.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +22,12 @@ from pathlib import Path
 import pyarrow.flight as fl
 
 from tests.bench import load
+from tests.bench.flight.crowd import Objects, crowds
 from tests.graph.http.serving import free_port
 from tests.stack import Stack, clean_environment, stack_in
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = [sys.executable, "-m", "tests.bench.flight.client"]
-MANY = 50
-HOLD_SECONDS = 20.0
 
 
 @dataclass
@@ -58,11 +56,6 @@ def cpu(pid: int) -> float:
         parts = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         ticks += int(parts[11]) + int(parts[12])
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> int:
-    """Resident memory of a process in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def run(command: Sequence[str]) -> dict[str, float]:
@@ -126,45 +119,28 @@ def table(running: Stack, parquet: Path) -> tuple[list[bytes], bytes]:
     return tickets, tickets[0].partition(b";")[0]
 
 
-def many(address: str, ticket: bytes, server: int) -> str:
-    """Fifty clients at once, in five processes: what they get together, and the server's peak of memory."""
-    command = [*CLIENT, "hold", address, ticket.hex(), str(MANY // 5), str(HOLD_SECONDS)]
-    peak, done = resident(server), threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.05):
-            peak = max(peak, resident(server))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    started = time.perf_counter()
-    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=clean_environment()) for _ in range(5)]
-    size = sum(json.loads(reader.communicate()[0])["bytes"] for reader in readers)
-    took = time.perf_counter() - started
-    done.set()
-    watcher.join()
-    return (
-        f"{MANY} clients at once for {HOLD_SECONDS:.0f} s: {size / took / 1e9:.2f} GB/s together, the server's peak of "
-        f"memory {peak / 1e6:.0f} MB"
-    )
-
-
 def measure(parquet: Path, runs: int) -> list[str]:
     """Pull the table in turn by each case, `runs` times after one to warm up; the lines of the section."""
     with contextlib.ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         running = opened.enter_context(stack_in(folder / "data"))
-        address, flight = running.flight_url, running.pid("flight")
+        objects = Objects(running)
+        hot, hot_pid = running.flight_url, running.pid("flight")
+        cold, cold_pid = opened.enter_context(objects.server(folder / "cold.log", spool=False))
         endpoints, whole = table(running, parquet)
-        half = len(endpoints) // 2 or 1
+        arrow = objects.as_arrow(parquet, folder)
+        two = halves(endpoints, whole)
         other, other_pid = opened.enter_context(peer(parquet))
         file = opened.enter_context(nginx(parquet, folder))
+        all_at_once = [ticket.hex() for ticket in endpoints]
         cases = [
-            Case("ours, one stream", ["stream", address, whole.hex()], flight),
-            Case(
-                f"ours, {len(endpoints)} endpoints at once", ["stream", address, *(t.hex() for t in endpoints)], flight
-            ),
+            Case("ours, one stream", ["stream", cold, whole.hex()], cold_pid),
+            Case("ours, two streams", ["stream", cold, *two], cold_pid),
+            Case(f"ours, {len(endpoints)} endpoints at once", ["stream", cold, *all_at_once], cold_pid),
+            Case("ours, stored as Arrow", ["stream", cold, arrow.hex()], cold_pid),
+            Case("ours, pulled again", ["stream", hot, whole.hex()], hot_pid),
+            Case("ours, pulled again, two streams", ["stream", hot, *two], hot_pid),
+            Case("ours, stored as Arrow, pulled again", ["stream", hot, arrow.hex()], hot_pid),
             Case("pyarrow.flight from Parquet, one thread", ["stream", other, b"parquet".hex()], other_pid),
             Case("pyarrow.flight from Parquet, all threads", ["stream", other, b"dataset".hex()], other_pid),
             Case("pyarrow.flight from memory", ["stream", other, b"memory".hex()], other_pid),
@@ -174,10 +150,11 @@ def measure(parquet: Path, runs: int) -> list[str]:
                 other_pid,
             ),
         ]
-        if half > 1:
-            cases.insert(1, Case("ours, two streams", ["stream", address, *halves(endpoints, whole)], flight))
         if file is not None:
             cases.append(Case("nginx, then Polars", ["download", file[0]], file[1]))
+        for case in cases:
+            if case.server == hot_pid:
+                run(case.command)
         for number in range(runs + 1):
             for case in cases:
                 before = cpu(case.server)
@@ -196,7 +173,7 @@ def measure(parquet: Path, runs: int) -> list[str]:
             "| --- | --- | --- | --- | --- |",
             *(case.line() for case in cases),
             "",
-            many(address, whole, flight),
+            *crowds(objects, parquet, whole, folder),
         ]
 
 
