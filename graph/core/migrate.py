@@ -25,30 +25,37 @@ from sqlalchemy.sql import text
 
 from graph.core.db import SYSTEM_ROLE, sqlstate
 from graph.core.errors import ConfigurationError
+from graph.core.lock_waits import get_past
 from graph.core.settings import Settings
 
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
+PATIENCE_SECONDS: Final = 300.0
 _LOCK: Final = 0x6B6172796B  # "karyk": one migration at a time, also from several starts
 
 log = structlog.get_logger(__name__)
 
 
-def migrate(settings: Settings) -> None:
+def migrate(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> None:
     """Create what is missing and upgrade to the newest revision; blocks until done.
 
-    Works with or without a running event loop. `ConfigurationError` says which right or setting is missing.
+    Works with or without a running event loop. `ConfigurationError` says which right or setting is missing, or whose
+    transaction was in the way for `patience` seconds.
     """
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, migrate_async(settings)).result()
+        pool.submit(asyncio.run, migrate_async(settings, patience=patience)).result()
 
 
-async def migrate_async(settings: Settings) -> None:
+async def migrate_async(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> None:
     """Like `migrate`, for callers in a loop; Alembic itself blocks for a moment."""
     async with _prepared(settings) as connection:
-        await connection.run_sync(_upgrade)
-        await connection.commit()
-        await _grants(connection, str(make_url(settings.database_url).username))
-        await connection.commit()
+
+        async def work() -> None:
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+            await _grants(connection, str(make_url(settings.database_url).username))
+            await connection.commit()
+
+        await get_past(connection, work, patience)
     log.info("migrated", database=make_url(settings.owner_database_url).database)
 
 
