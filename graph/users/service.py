@@ -17,9 +17,9 @@ from graph.core.db import Database
 from graph.core.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import uuid7
+from graph.core.passwords import check_password
 from graph.core.security import (
     AccessTokens,
-    check_password,
     hash_password,
     needs_rehash,
     new_api_token,
@@ -123,10 +123,10 @@ class Accounts:
         if email is None or secret is None:
             return False
         email, password = normalise_email(email), secret.get_secret_value()
-        check_password(password, email=email, path=("ADMIN_PASSWORD",))
         async with self._db.system() as session:
             if await repository.user_by_email(session, email) is not None:
-                return False
+                return False  # made when other passwords were allowed, maybe
+        check_password(password, email=email, path=("ADMIN_PASSWORD",))
         try:
             user, _ = await self._make(email, await hash_password(password), "Administrator", "ADMIN")
         except InvalidInput:

@@ -35,6 +35,7 @@ async def test_register_gives_a_session_and_a_personal_workspace(app: Starlette)
         ("a b@c.org", PASSWORD, "Ann", "EMAIL_INVALID", ["email"]),
         (f"{'x' * 250}@c.org", PASSWORD, "Ann", "EMAIL_INVALID", ["email"]),
         ("ann@example.org", "short", "Ann", "PASSWORD_TOO_SHORT", ["password"]),
+        ("ann@example.org", "QwertyQwerty", "Ann", "PASSWORD_COMMON", ["password"]),
         ("ann.anders@example.org", "ann.anders@example.org", "Ann", "PASSWORD_TOO_SIMPLE", ["password"]),
         ("ann@example.org", PASSWORD, "  ", "NAME_INVALID", ["name"]),
         ("ann@example.org", PASSWORD, "a\nb", "NAME_INVALID", ["name"]),
