@@ -96,10 +96,15 @@ class Context:
         """Signing and verification keys."""
         return self.services.keys
 
-    def require_viewer(self) -> Viewer:
-        """Return who asks; `NotAuthenticated` (or the reason the credentials were refused) for anonymous requests."""
+    def require_viewer(self, *, setting_up: bool = False) -> Viewer:
+        """Return who asks; `NotAuthenticated` (or the reason the credentials were refused) for anonymous requests.
+
+        `Forbidden` for those who have to set up a second factor before anything else, but for what does that.
+        """
         if self.viewer is None:
             raise self.auth_error or NotAuthenticated()
+        if not setting_up:
+            self.viewer.require_secured()
         return self.viewer
 
     @property

@@ -160,11 +160,11 @@ class Endpoint(GraphQL[Context, None]):
             raise ConnectionRejectionError
         socket = context.request
         if isinstance(socket, WebSocket):
-            self._watchers[socket] = asyncio.create_task(self._watch(socket, context))
+            self._watchers[socket] = asyncio.create_task(self._watch(socket, context.viewer))
         return strawberry.UNSET
 
-    async def _watch(self, socket: WebSocket, context: Context) -> None:
-        reason = await self._services.authenticator.until_invalid(context.require_viewer())
+    async def _watch(self, socket: WebSocket, viewer: Viewer) -> None:
+        reason = await self._services.authenticator.until_invalid(viewer)
         log.info("socket_closed", reason=reason)
         with contextlib.suppress(RuntimeError):
             await socket.close(4403, reason)

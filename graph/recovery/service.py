@@ -16,9 +16,9 @@ from graph.mails import repository as outbox
 from graph.mails.texts import PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
 from graph.recovery import repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import normalise_email
 from graph.users.passwords import prove_password
 from graph.users.repository import revoke_sessions_of, user_by_id
-from graph.users.service import normalise_email
 
 _TOKEN_MAX: Final = 200
 

@@ -30,11 +30,12 @@ from graph.mails.texts import VERIFY_EMAIL
 from graph.models import Identity, User, Workspace
 from graph.users import oidc_repository, repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import clean_name, normalise_email
 from graph.users.oidc_client import Provider, ProviderAway, SignInRefused
 from graph.users.oidc_state import Begun
 from graph.users.oidc_tokens import Claims
 from graph.users.passwords import prove_password
-from graph.users.service import Accounts, LogIn, clean_name, normalise_email
+from graph.users.service import Accounts, LogIn
 
 CALLBACK: Final = "/auth/oidc/callback"
 Client = tuple[str, str | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.audit import record
 from graph.core.db import Database
@@ -36,9 +36,8 @@ from graph.models.api_tokens import SCOPES
 from graph.second_factor.service import demand
 from graph.users import repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import clean_name, normalise_email
 
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)*")
-_NAME_MAX: Final = 200
 _TOKENS_MAX: Final = 50
 _TOKEN_DAYS_MAX: Final = 366
 _PASSWORDS_OFF: Final = "Passwords open nothing here: sign in by single sign-on in the web application."
@@ -48,29 +47,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """A log-in or refresh: who, the access token with its expiry, and the refresh token for the cookie."""
+    """A log-in or refresh: who, the access token with its expiry, and the refresh token for the cookie.
+
+    `unsecured`: a second factor is to be set up before anything else.
+    """
 
     user: User
     workspace_id: UUID
     access_token: str
     expires_at: datetime
     refresh_token: str
-
-
-def normalise_email(email: str) -> str:
-    """Return the address as it is compared: NFKC, trimmed, lower case; `InvalidInput` when it is none."""
-    normal = unicodedata.normalize("NFKC", email).strip().lower()
-    if len(normal) > 254 or not _EMAIL.fullmatch(normal):
-        raise InvalidInput("This is not an e-mail address.", code="EMAIL_INVALID", path=["email"])
-    return normal
-
-
-def clean_name(name: str, *, path: tuple[str, ...] = ("name",)) -> str:
-    """Return a name for people, trimmed; `InvalidInput` when empty, too long or with control characters."""
-    clean = name.strip()
-    if not clean or len(clean) > _NAME_MAX or not all(c.isprintable() for c in clean):
-        raise InvalidInput(f"A name needs 1 to {_NAME_MAX} visible characters.", code="NAME_INVALID", path=path)
-    return clean
+    unsecured: bool = False
 
 
 class Accounts:
@@ -202,18 +189,24 @@ class Accounts:
                 object_id=session_id,
                 data={"issuer": issuer} if issuer else None,
             )
-        return self._answer(user, workspace_id, session_id, secret)
+            unsecured = await self._unsecured(session, user, session_id)
+        return self._answer(user, workspace_id, session_id, secret, unsecured=unsecured)
 
     def _session_end(self, latest: datetime | None) -> datetime:
         unused = datetime.now(UTC) + timedelta(days=self._settings.session_days)
         return unused if latest is None else min(unused, latest)
 
-    def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
+    async def _unsecured(self, session: AsyncSession, user: User, session_id: UUID) -> bool:
+        demanded = self._settings.demands_second_factor(user.role)
+        return demanded and not await repository.is_secured(session, user.id, session_id)
+
+    def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str, *, unsecured: bool) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
         token, expires = self._tokens.issue(
             user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
         )
-        return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
+        ends = datetime.fromtimestamp(expires, UTC)
+        return LogIn(user, workspace_id, token, ends, f"{session_id.hex}.{secret}", unsecured)
 
     async def refresh(self, refresh_token: str | None) -> LogIn:
         """Rotate the refresh token; one that was used before ends the session, for thief and owner alike."""
@@ -245,13 +238,14 @@ class Accounts:
                 row.rotated_at = datetime.now(UTC)
                 row.expires_at = self._session_end(row.ends_at)
                 workspace = await repository.personal_workspace(session, user.id)
+                unsecured = await self._unsecured(session, user, session_id)
         if reused:
             log.warning("refresh_token_reused", session_id=str(session_id))
             await self._announce(session_id)
             raise refused
         if user is None:
             raise refused
-        return self._answer(user, workspace.id, session_id, fresh)
+        return self._answer(user, workspace.id, session_id, fresh, unsecured=unsecured)
 
     async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> str | None:
         """End the session of the cookie and the one of the access token; nothing happens without either.
