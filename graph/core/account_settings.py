@@ -9,12 +9,20 @@ from pydantic_settings import BaseSettings
 
 
 class AccountSettings(BaseSettings):
-    """Of who signs in by password."""
+    """Of second factors, and of how long a log-in lasts."""
 
     require_second_factor: Literal["off", "administrators", "everybody"] = Field(
         "off",
         description="Who must have a second factor: without one they can log in, set it up, and do nothing else; nor "
         "can their API tokens. Sessions by single sign-on are exempt: which factors it takes is the provider's policy.",
+    )
+
+    session_max_days: int = Field(
+        30,
+        ge=1,
+        le=365,
+        description="A log-in ends so many days after it began, however much it is used: then the password, or the "
+        "provider, is asked again.",
     )
 
     def demands_second_factor(self, platform_role: str) -> bool:

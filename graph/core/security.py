@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -112,10 +113,16 @@ class AccessTokens:
         role: Literal["USER", "ADMIN"],
         *,
         verified: bool = True,
+        latest: datetime | None = None,
     ) -> tuple[str, int]:
-        """Return a token and the Unix second at which it expires. `workspace_id` is the personal workspace."""
+        """Return a token and the Unix second at which it expires: at the `latest`, the end of its session.
+
+        `workspace_id` is the personal workspace.
+        """
         now = int(time.time())
         expires_at = now + self._seconds
+        if latest is not None:
+            expires_at = min(expires_at, int(latest.timestamp()))
         payload: dict[str, object] = {
             "iss": self._issuer,
             "aud": AUDIENCE,

@@ -172,7 +172,7 @@ class Accounts:
             id=session_id,
             user_id=user.id,
             token_digest=token_digest(secret),
-            expires_at=self._session_end(ends_at),
+            expires_at=self._session_end(datetime.now(UTC), ends_at),
             address=client[0],
             user_agent=(client[1] or "")[:300] or None,
             issuer=issuer,
@@ -190,23 +190,29 @@ class Accounts:
                 data={"issuer": issuer} if issuer else None,
             )
             unsecured = await self._unsecured(session, user, session_id)
-        return self._answer(user, workspace_id, session_id, secret, unsecured=unsecured)
+        return self._answer(user, workspace_id, row, secret, unsecured=unsecured)
 
-    def _session_end(self, latest: datetime | None) -> datetime:
+    def _session_end(self, began: datetime, latest: datetime | None) -> datetime:
+        """Return when a session ends that is not used from now on: by its age at last, or by the provider's word."""
         unused = datetime.now(UTC) + timedelta(days=self._settings.session_days)
-        return unused if latest is None else min(unused, latest)
+        return min(filter(None, [unused, latest, began + timedelta(days=self._settings.session_max_days)]))
 
     async def _unsecured(self, session: AsyncSession, user: User, session_id: UUID) -> bool:
         demanded = self._settings.demands_second_factor(user.role)
         return demanded and not await repository.is_secured(session, user.id, session_id)
 
-    def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str, *, unsecured: bool) -> LogIn:
+    def _answer(self, user: User, workspace_id: UUID, row: Session, secret: str, *, unsecured: bool) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
         token, expires = self._tokens.issue(
-            user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
+            user.id,
+            row.id,
+            workspace_id,
+            role,
+            verified=user.email_verified_at is not None,
+            latest=row.expires_at,
         )
         ends = datetime.fromtimestamp(expires, UTC)
-        return LogIn(user, workspace_id, token, ends, f"{session_id.hex}.{secret}", unsecured)
+        return LogIn(user, workspace_id, token, ends, f"{row.id.hex}.{secret}", unsecured)
 
     async def refresh(self, refresh_token: str | None) -> LogIn:
         """Rotate the refresh token; one that was used before ends the session, for thief and owner alike."""
@@ -219,7 +225,10 @@ class Accounts:
         async with self._db.system() as session:
             row = await repository.locked_session(session, session_id)
             now = datetime.now(UTC)
-            if row is None or row.revoked_at is not None or min(row.expires_at, row.ends_at or row.expires_at) <= now:
+            if row is None or row.revoked_at is not None:
+                raise refused
+            # the setting may be another now, and a version of before may have given more time
+            if min(row.expires_at, self._session_end(row.created_at, row.ends_at)) <= now:
                 raise refused
             user = await repository.user_by_id(session, row.user_id)
             if row.token_digest != token_digest(secret):
@@ -236,7 +245,7 @@ class Accounts:
             elif user is not None:
                 row.token_digest = token_digest(fresh)
                 row.rotated_at = datetime.now(UTC)
-                row.expires_at = self._session_end(row.ends_at)
+                row.expires_at = self._session_end(row.created_at, row.ends_at)
                 workspace = await repository.personal_workspace(session, user.id)
                 unsecured = await self._unsecured(session, user, session_id)
         if reused:
@@ -245,7 +254,7 @@ class Accounts:
             raise refused
         if user is None:
             raise refused
-        return self._answer(user, workspace.id, session_id, fresh, unsecured=unsecured)
+        return self._answer(user, workspace.id, row, fresh, unsecured=unsecured)
 
     async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> str | None:
         """End the session of the cookie and the one of the access token; nothing happens without either.
