@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 
 
 class AccountSettings(BaseSettings):
-    """Of second factors, and of how long a log-in lasts."""
+    """Of second factors, of how long a log-in lasts, and of what is written down of refusals."""
 
     require_second_factor: Literal["off", "administrators", "everybody"] = Field(
         "off",
@@ -23,6 +23,14 @@ class AccountSettings(BaseSettings):
         le=365,
         description="A log-in ends so many days after it began, however much it is used: then the password, or the "
         "provider, is asked again.",
+    )
+
+    audit_refusals_per_minute: int = Field(
+        300,
+        ge=0,
+        le=100_000,
+        description="Refusals (denied access, failed log-ins, refused tokens) that an API process writes into the "
+        "audit log one by one in a minute, a tenth of them from one address; it counts the rest.",
     )
 
     def demands_second_factor(self, platform_role: str) -> bool:

@@ -81,6 +81,15 @@ def new_refresh_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def split_refresh_token(refresh_token: str | None) -> tuple[UUID | None, str]:
+    """Return session id and secret of a refresh token; (None, "") for anything else."""
+    head, _, secret = (refresh_token or "").partition(".")
+    try:
+        return UUID(hex=head), secret
+    except ValueError:
+        return None, ""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
     """What an access token says. `expires_at` in Unix seconds; `role` is the platform role.

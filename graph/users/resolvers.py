@@ -122,9 +122,12 @@ class UsersMutation:
     async def refresh_session(self, info: Info) -> RefreshSessionResult:
         """Refresh."""
         context = info.context
+        sent = refresh_token(context)
         try:
-            result = await context.services.accounts.refresh(refresh_token(context))
-        except NotAuthenticated:
+            result = await context.services.accounts.refresh(sent)
+        except NotAuthenticated as error:
+            if sent:
+                context.services.refusals.note("token.refused", error.code, data={"reason": "refresh token"})
             set_refresh_token(context, None)
             raise
         return _open(context, result, RefreshSessionSuccess)

@@ -18,12 +18,14 @@ from graph.core.errors import Forbidden, InvalidInput, NotAuthenticated, NotFoun
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import uuid7
 from graph.core.passwords import check_password
+from graph.core.refusals import Refusals
 from graph.core.security import (
     AccessTokens,
     hash_password,
     needs_rehash,
     new_api_token,
     new_refresh_token,
+    split_refresh_token,
     token_digest,
     verify_password,
 )
@@ -64,13 +66,20 @@ class Accounts:
     """The service. `client` arguments are (address, user agent) of the request."""
 
     def __init__(
-        self, settings: Settings, db: Database, events: Events, tokens: AccessTokens, limiter: LoginLimiter
+        self,
+        settings: Settings,
+        db: Database,
+        events: Events,
+        tokens: AccessTokens,
+        limiter: LoginLimiter,
+        refusals: Refusals,
     ) -> None:
         self._settings = settings
         self._db = db
         self._events = events
         self._tokens = tokens
         self._limiter = limiter
+        self._refusals = refusals
 
     async def register(self, email: str, password: str, name: str, client: tuple[str, str | None]) -> LogIn:
         """Make an account with its personal workspace and log it in."""
@@ -134,8 +143,7 @@ class Accounts:
             user = await repository.user_by_email(session, email)
         right = await verify_password(user.password_hash if user else None, password)
         if user is None or not right or user.disabled_at is not None:
-            async with self._db.system() as session:
-                await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
+            await self._refusals.write("user.login_failed", "CREDENTIALS_WRONG", actor_id=user.id if user else None)
             raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
         await self._limiter.forgive(email=email, address=client[0])
         if needs_rehash(user.password_hash):
@@ -217,7 +225,7 @@ class Accounts:
     async def refresh(self, refresh_token: str | None) -> LogIn:
         """Rotate the refresh token; one that was used before ends the session, for thief and owner alike."""
         refused = NotAuthenticated("The session has ended. Log in again.")
-        session_id, secret = _split(refresh_token)
+        session_id, secret = split_refresh_token(refresh_token)
         if session_id is None:
             raise refused
         reused = False
@@ -261,7 +269,7 @@ class Accounts:
 
         Returns the issuer of the provider where the cookie's session began, if it did so at one.
         """
-        session_id, secret = _split(refresh_token)
+        session_id, secret = split_refresh_token(refresh_token)
         ended: list[UUID] = []
         issuer = None
         async with self._db.system() as session:
@@ -384,12 +392,3 @@ class Accounts:
         """Return the caller's own tokens."""
         async with self._db.system() as session:
             return await repository.api_tokens_of(session, viewer.user_id)
-
-
-def _split(refresh_token: str | None) -> tuple[UUID | None, str]:
-    """Return session id and secret of a refresh token; (None, "") for anything else."""
-    head, _, secret = (refresh_token or "").partition(".")
-    try:
-        return UUID(hex=head), secret
-    except ValueError:
-        return None, ""
