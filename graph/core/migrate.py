@@ -9,6 +9,7 @@ because policies apply to members that inherit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from graph.core.settings import Settings
 
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 PATIENCE_SECONDS: Final = 300.0
+SCALER_ROLE: Final = "karyaksham_scaler"  # of ops/setup/scaler.sql
 _LOCK: Final = 0x6B6172796B  # "karyk": one migration at a time, also from several starts
 
 log = structlog.get_logger(__name__)
@@ -61,8 +63,14 @@ async def migrate_async(settings: Settings, *, patience: float = PATIENCE_SECOND
 
 async def prepare_async(settings: Settings) -> None:
     """Make the database and its roles where they are missing, and no tables: for what brings its own (a restore)."""
-    async with _prepared(settings):
-        pass
+    async with _prepared(settings) as connection:
+        # a dump may hold what the autoscaler's role may do; it cannot log in before somebody gives it a password
+        missing = text("SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :name)")
+        if await connection.scalar(missing, {"name": SCALER_ROLE}):
+            # an owner who may not make roles restores dumps that do not name it
+            with contextlib.suppress(DBAPIError):
+                await connection.execute(text(f"CREATE ROLE {SCALER_ROLE} NOLOGIN NOINHERIT"))
+        await connection.commit()
 
 
 @asynccontextmanager
