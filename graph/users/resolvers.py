@@ -115,7 +115,7 @@ class UsersMutation:
         context = info.context
         client = _client(context)
         user = await context.services.second_factors.answer(input.challenge, input.code, client[0])
-        result = await context.services.accounts.open_session(user, client)
+        result = await context.services.accounts.open_session(user, client, factors=["password", "code"])
         return _open(context, result, ConfirmLogInSuccess)
 
     @mutation(Public, description="Get a new access token for the session of the cookie, and a new cookie.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
@@ -151,20 +152,21 @@ class Accounts:
             async with self._db.system() as session:
                 (await session.merge(user)).password_hash = rehashed
         await demand(self._db, user)
-        return await self.open_session(user, client)
+        return await self.open_session(user, client, factors=["password"])
 
     async def open_session(
         self,
         user: User,
         client: tuple[str, str | None],
         *,
+        factors: Sequence[str] = (),
         issuer: str | None = None,
         ends_at: datetime | None = None,
     ) -> LogIn:
-        """Begin a session of somebody who has shown who they are, to us or to an OpenID provider (`issuer`)."""
+        """Begin a session of somebody who has shown who they are, to us by `factors`, or to a provider (`issuer`)."""
         async with self._db.system() as session:
             workspace = await repository.personal_workspace(session, user.id)
-        return await self._begin(user, workspace.id, client, "user.login", issuer, ends_at)
+        return await self._begin(user, workspace.id, client, "user.login", factors, issuer, ends_at)
 
     async def _begin(
         self,
@@ -172,6 +174,7 @@ class Accounts:
         workspace_id: UUID,
         client: tuple[str, str | None],
         action: str,
+        factors: Sequence[str] = (),
         issuer: str | None = None,
         ends_at: datetime | None = None,
     ) -> LogIn:
@@ -195,7 +198,7 @@ class Accounts:
                 workspace_id=workspace_id,
                 object_type="Session",
                 object_id=session_id,
-                data={"issuer": issuer} if issuer else None,
+                data={"issuer": issuer} if issuer else {"factors": list(factors)} if factors else None,
             )
             unsecured = await self._unsecured(session, user, session_id)
         return self._answer(user, workspace_id, row, secret, unsecured=unsecured)

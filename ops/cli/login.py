@@ -24,7 +24,7 @@ _CONFIRM = f"""mutation($i: ConfirmLogInInput!) {{ confirmLogIn(input: $i) {{
 _TOKEN = f"""mutation($i: CreateApiTokenInput!) {{ createApiToken(input: $i) {{
   ... on CreateApiTokenSuccess {{ token }} {REFUSED} }} }}"""
 # sent without an API token: a service in production executes these by its list (graph/documents)
-SESSION_DOCUMENTS = [_LOG_IN, _LOG_IN_BEFORE, _CONFIRM, _TOKEN]
+SESSION_DOCUMENTS = [_LOG_IN, _CONFIRM, _TOKEN, _LOG_IN_BEFORE]
 _ME = "query { me { email } }"
 _DAYS = 90
 

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from starlette.applications import Starlette
 
 from graph.app import create_app
 from graph.context import Services
 from graph.core.ids import from_global, uuid7
-from graph.models import Identity, Session, User
+from graph.models import AuditLog, Identity, Session, User
 from tests.graph.second_factor.app import Clock, code_of
 from tests.graph.second_factor.test_second_factor import BEGIN, CONFIRM, DISABLE, STATE, Person
 from tests.graph.users.asking import CREATE_TOKEN, LOG_OUT, ME, PASSWORD, REGISTER, Browser, address
@@ -100,6 +100,12 @@ async def test_one_can_set_it_up_and_nothing_else(app: Starlette, strict: Starle
     code = code_of(secret, clock.now)
     opened = await later.ask(CONFIRM_LOG_IN, input={"challenge": asked["challenge"], "code": code})
     assert opened["__typename"] == "ConfirmLogInSuccess"
+    async with strict.state.services.db.system() as session:
+        query = select(AuditLog.data).where(AuditLog.action == "user.login", AuditLog.address == later.address)
+        assert list(await session.scalars(query)) == [{"factors": ["password", "code"]}]
+    async with strict.state.services.db.system() as session:
+        query = select(AuditLog.data).where(AuditLog.action == "user.login", AuditLog.address == browser.address)
+        assert list(await session.scalars(query)) == [{"factors": ["password"]}]
 
 
 async def test_registration_leads_to_it_too(strict: Starlette, clock: Clock) -> None:
