@@ -128,7 +128,7 @@ def test_a_damaged_copy_changes_nothing_and_may_be_mended(kept: Kept, tmp_path: 
     assert done.returncode == 0, done.stderr
     # now there is something
     done = karyaksham("restore", backup, "--data-dir", tmp_path / "data")
-    assert (done.returncode, "error[DATABASE_NOT_EMPTY]" in done.stderr) == (1, True)
+    assert (done.returncode, "error[DATABASE_NOT_EMPTY]" in done.stderr) == (1, True), done.stderr
 
 
 def test_without_copies_the_missing_objects_are_named(kept: Kept, tmp_path: Path) -> None:
