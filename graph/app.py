@@ -29,6 +29,7 @@ from graph.core.events import Events
 from graph.core.keys import KeyRing
 from graph.core.memory import tame_malloc
 from graph.core.queue import Queue
+from graph.core.refusals import Refusals
 from graph.core.sealing import Sealer
 from graph.core.security import AccessTokens
 from graph.core.settings import Settings
@@ -70,7 +71,8 @@ def create_services(settings: Settings) -> Services:
     )
     events, queue, tokens = Events(settings), Queue(settings), AccessTokens(settings, keys)
     limiter = LoginLimiter(settings, queue.redis)
-    accounts = Accounts(settings, db, events, tokens, limiter)
+    refusals = Refusals(db, settings.audit_refusals_per_minute)
+    accounts = Accounts(settings, db, events, tokens, limiter, refusals)
     return Services(
         settings=settings,
         db=db,
@@ -83,9 +85,10 @@ def create_services(settings: Settings) -> Services:
         authenticator=Authenticator(settings, db, events, tokens),
         accounts=accounts,
         limiter=limiter,
-        second_factors=SecondFactors(db, events, limiter, sealer),
+        second_factors=SecondFactors(db, events, limiter, sealer, refusals),
+        refusals=refusals,
         status=StatusReader(db, queue),
-        sign_on=SingleSignOn(settings, db, events, accounts, limiter) if settings.oidc_issuer else None,
+        sign_on=(SingleSignOn(settings, db, events, accounts, limiter, refusals) if settings.oidc_issuer else None),
     )
 
 
@@ -100,6 +103,7 @@ def create_app(settings: Settings) -> Starlette:
         tasks = [
             asyncio.create_task(_start_up(services, app.state.started), name="start-up"),
             asyncio.create_task(_gauges(services), name="gauges"),
+            asyncio.create_task(services.refusals.run(), name="refusals"),
         ]
         try:
             yield
@@ -109,6 +113,7 @@ def create_app(settings: Settings) -> Starlette:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await services.authenticator.stop()
+            await services.refusals.close()
             await CHECKER.close()
             if services.sign_on is not None:
                 await services.sign_on.provider.close()
@@ -201,10 +206,14 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return _problem(error.status_code, f"HTTP_{error.status_code}", error.detail, headers)
 
 
-async def _domain_error(_: Request, error: Exception) -> Response:
-    """Answer refusals of plain HTTP routes as problem documents."""
+async def _domain_error(request: Request, error: Exception) -> Response:
+    """Answer refusals of plain HTTP routes as problem documents; those of access stand in the audit log."""
     if not isinstance(error, DomainError):
         raise error
+    if isinstance(error, Forbidden | NotAuthenticated):
+        services: Services = request.app.state.services
+        refused = "token.refused" if isinstance(error, NotAuthenticated) else "access.refused"
+        services.refusals.note(refused, error.code, data={"path": request.url.path[:200]})
     status = 409
     if isinstance(error, InvalidInput):
         status = 400

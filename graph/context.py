@@ -13,10 +13,11 @@ from starlette.websockets import WebSocket
 
 from graph.admin.service import StatusReader
 from graph.core.db import Database
-from graph.core.errors import NotAuthenticated, TopLevelError
+from graph.core.errors import DomainError, Forbidden, NotAuthenticated, RateLimited, TopLevelError
 from graph.core.events import Events
 from graph.core.keys import KeyRing
 from graph.core.queue import Queue
+from graph.core.refusals import Refusals
 from graph.core.sealing import Sealer
 from graph.core.security import AccessTokens
 from graph.core.settings import Settings
@@ -45,6 +46,7 @@ class Services:
     accounts: Accounts
     limiter: LoginLimiter
     second_factors: SecondFactors
+    refusals: Refusals
     status: StatusReader
     sign_on: SingleSignOn | None
 
@@ -96,11 +98,33 @@ class Context:
         """Signing and verification keys."""
         return self.services.keys
 
-    def require_viewer(self) -> Viewer:
-        """Return who asks; `NotAuthenticated` (or the reason the credentials were refused) for anonymous requests."""
+    def require_viewer(self, *, setting_up: bool = False) -> Viewer:
+        """Return who asks; `NotAuthenticated` (or the reason the credentials were refused) for anonymous requests.
+
+        `Forbidden` for those who have to set up a second factor before anything else, but for what does that.
+        """
         if self.viewer is None:
             raise self.auth_error or NotAuthenticated()
+        if not setting_up:
+            self.viewer.require_secured()
         return self.viewer
+
+    def note_refusal(self, error: DomainError, field: str) -> None:
+        """Have a refused access written into the audit log; what else is refused stands nowhere."""
+        if isinstance(error, NotAuthenticated):
+            # a token that was refused is noted already, and whoever has none asks to refresh at each visit
+            if self.auth_error is not None or field == "refreshSession":
+                return
+        elif not isinstance(error, Forbidden | RateLimited):
+            return
+        viewer = self.viewer
+        self.services.refusals.note(
+            "access.limited" if isinstance(error, RateLimited) else "access.refused",
+            error.code,
+            actor_id=viewer.user_id if viewer else None,
+            token_id=viewer.token_id if viewer else None,
+            data={"field": field},
+        )
 
     @property
     def workspace_id(self) -> UUID:

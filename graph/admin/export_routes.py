@@ -43,9 +43,9 @@ async def audit(request: Request) -> Response:
         raise Forbidden("Only administrators may do this.")
     unknown = set(request.query_params) - _KNOWN
     format_ = request.query_params.get("format", "ndjson")
-    if unknown or format_ not in _TYPES:
+    if unknown or format_ not in _TYPES or len(request.query_params.multi_items()) > len(request.query_params):
         raise InvalidInput(
-            f"Only {', '.join(sorted(_KNOWN))} can be asked for, as ndjson or csv.", code="QUERY_UNKNOWN"
+            f"Only {', '.join(sorted(_KNOWN))} can be asked for, each once, as ndjson or csv.", code="QUERY_UNKNOWN"
         )
     export, actor = AuditExport(services.db), request.query_params.get("actor")
     wanted = AuditFilter(

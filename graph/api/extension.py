@@ -141,6 +141,8 @@ class Operations(SchemaExtension):
         message = error.message
         if isinstance(original, DomainError):
             message = original.message
+            # of mutations, only top-level errors come here: the others are answers, noted where they become ones
+            self.execution_context.context.note_refusal(original, label)
             extensions = {"code": original.code}
             if original.path:
                 extensions["path"] = original.path

@@ -25,6 +25,7 @@ class AnswerErrors(FieldExtension):
         except TopLevelError:
             raise
         except DomainError as error:
+            info.context.note_refusal(error, info.field_name)
             return to_graphql(error)
 
 

@@ -72,6 +72,16 @@ class IsPerson(Permission):
         return True
 
 
+class IsPersonSettingUp(Permission):
+    """A log-in session, also one that does nothing until a second factor is set up: what sets it up, or ends it."""
+
+    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:  # noqa: ARG002
+        """Need a session."""
+        if info.context.require_viewer(setting_up=True).session_id is None:
+            raise Forbidden("API tokens may not do this. Log in with e-mail and password.", code="SESSION_REQUIRED")
+        return True
+
+
 class IsAdministrator(Permission):
     """A platform administrator."""
 

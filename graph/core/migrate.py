@@ -9,6 +9,7 @@ because policies apply to members that inherit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -25,37 +26,51 @@ from sqlalchemy.sql import text
 
 from graph.core.db import SYSTEM_ROLE, sqlstate
 from graph.core.errors import ConfigurationError
+from graph.core.lock_waits import get_past
 from graph.core.settings import Settings
 
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
+PATIENCE_SECONDS: Final = 300.0
+SCALER_ROLE: Final = "karyaksham_scaler"  # of ops/setup/scaler.sql
 _LOCK: Final = 0x6B6172796B  # "karyk": one migration at a time, also from several starts
 
 log = structlog.get_logger(__name__)
 
 
-def migrate(settings: Settings) -> None:
+def migrate(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> None:
     """Create what is missing and upgrade to the newest revision; blocks until done.
 
-    Works with or without a running event loop. `ConfigurationError` says which right or setting is missing.
+    Works with or without a running event loop. `ConfigurationError` says which right or setting is missing, or whose
+    transaction was in the way for `patience` seconds.
     """
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, migrate_async(settings)).result()
+        pool.submit(asyncio.run, migrate_async(settings, patience=patience)).result()
 
 
-async def migrate_async(settings: Settings) -> None:
+async def migrate_async(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> None:
     """Like `migrate`, for callers in a loop; Alembic itself blocks for a moment."""
     async with _prepared(settings) as connection:
-        await connection.run_sync(_upgrade)
-        await connection.commit()
-        await _grants(connection, str(make_url(settings.database_url).username))
-        await connection.commit()
+
+        async def work() -> None:
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+            await _grants(connection, str(make_url(settings.database_url).username))
+            await connection.commit()
+
+        await get_past(connection, work, patience)
     log.info("migrated", database=make_url(settings.owner_database_url).database)
 
 
 async def prepare_async(settings: Settings) -> None:
     """Make the database and its roles where they are missing, and no tables: for what brings its own (a restore)."""
-    async with _prepared(settings):
-        pass
+    async with _prepared(settings) as connection:
+        # a dump may hold what the autoscaler's role may do; it cannot log in before somebody gives it a password
+        missing = text("SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :name)")
+        if await connection.scalar(missing, {"name": SCALER_ROLE}):
+            # an owner who may not make roles restores dumps that do not name it
+            with contextlib.suppress(DBAPIError):
+                await connection.execute(text(f"CREATE ROLE {SCALER_ROLE} NOLOGIN NOINHERIT"))
+        await connection.commit()
 
 
 @asynccontextmanager

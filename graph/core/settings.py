@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from graph.core.account_settings import AccountSettings
 from graph.core.errors import ConfigurationError
 from graph.core.mail_settings import MailSettings
 from graph.core.name_files import NameFiles
@@ -34,7 +35,7 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-class Settings(MailSettings, OidcSettings, RetentionSettings):
+class Settings(AccountSettings, MailSettings, OidcSettings, RetentionSettings):
     """The settings. Every part reads the same class and uses what it needs."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -380,7 +381,8 @@ def env_example() -> str:
         "",
     ]
     # pydantic puts inherited fields first
-    inherited = {name for part in (MailSettings, OidcSettings, RetentionSettings) for name in part.model_fields}
+    parts = (AccountSettings, MailSettings, OidcSettings, RetentionSettings)
+    inherited = {name for part in parts for name in part.model_fields}
     for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] in inherited):
         default = "" if field.default is None else str(field.default)
         out += [f"# {field.description}", f"{name.upper()}={default}", ""]

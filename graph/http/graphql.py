@@ -31,7 +31,7 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from graph.context import Context, Services
-from graph.core.errors import DomainError, TopLevelError
+from graph.core.errors import DomainError, NotAuthenticated, TopLevelError
 from graph.core.telemetry import API_ERRORS
 from graph.core.viewer import Viewer
 from graph.http.documents import Documents, read_documents
@@ -142,10 +142,13 @@ class Endpoint(GraphQL[Context, None]):
             context.viewer = await self._services.authenticator.viewer(authorization, workspace)
         except TopLevelError as error:
             context.auth_error = error
+            if isinstance(error, NotAuthenticated):
+                self._services.refusals.note("token.refused", error.code, data={"reason": error.message})
         except DomainError as error:
             # an unknown workspace: nothing of the request can be meant for another one
             refused = TopLevelError(error.message, code="WORKSPACE_UNKNOWN")
             context.auth_error = refused
+            self._services.refusals.note("access.refused", "WORKSPACE_UNKNOWN")
 
     async def on_ws_connect(self, context: Context) -> Any:
         """Authenticate a socket by its connection_init payload; close it when the credentials end."""
@@ -160,11 +163,11 @@ class Endpoint(GraphQL[Context, None]):
             raise ConnectionRejectionError
         socket = context.request
         if isinstance(socket, WebSocket):
-            self._watchers[socket] = asyncio.create_task(self._watch(socket, context))
+            self._watchers[socket] = asyncio.create_task(self._watch(socket, context.viewer))
         return strawberry.UNSET
 
-    async def _watch(self, socket: WebSocket, context: Context) -> None:
-        reason = await self._services.authenticator.until_invalid(context.require_viewer())
+    async def _watch(self, socket: WebSocket, viewer: Viewer) -> None:
+        reason = await self._services.authenticator.until_invalid(viewer)
         log.info("socket_closed", reason=reason)
         with contextlib.suppress(RuntimeError):
             await socket.close(4403, reason)

@@ -73,6 +73,10 @@ def security_headers(settings: Settings) -> list[tuple[str, str]]:
     return headers
 
 
+# what tells about people or their data, and is no file of the web application
+_PRIVATE: Final = frozenset({"/graphql", "/export", "/internal", "/auth"})
+
+
 class Requests:
     """Gives each request an id, a span, log context, metrics and security headers, and answers what went wrong."""
 
@@ -129,6 +133,8 @@ class Requests:
                 status, began = message["status"], True
                 out = MutableHeaders(scope=message)
                 out["x-request-id"] = request_id
+                if _route(scope) in _PRIVATE:
+                    out.setdefault("cache-control", "no-store")
                 for name, value in self._headers:
                     out.setdefault(name, value)
             await send(message)

@@ -15,7 +15,8 @@ class Session(Row):
     """One log-in. Only the newest refresh token is valid; any older one that comes back revokes the family.
 
     A refresh token names its session, so every used one is recognised; `token_digest` is the SHA-256 of the valid one.
-    A session by single sign-on names its `issuer`, and ends at `ends_at` whatever its use.
+    A session by single sign-on names its `issuer`, and ends at `ends_at` whatever its use. Every
+    one ends SESSION_MAX_DAYS after `created_at`.
     """
 
     __tablename__ = "sessions"

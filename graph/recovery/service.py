@@ -9,15 +9,16 @@ from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Conflict, InvalidInput, NotAuthenticated
 from graph.core.events import REVOKED_CHANNEL, Events
-from graph.core.security import check_password, hash_password, token_digest
+from graph.core.passwords import check_password
+from graph.core.security import hash_password, token_digest
 from graph.core.viewer import Viewer
 from graph.mails import repository as outbox
 from graph.mails.texts import PASSWORD_CHANGED, RESET_PASSWORD, VERIFY_EMAIL
 from graph.recovery import repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import normalise_email
 from graph.users.passwords import prove_password
 from graph.users.repository import revoke_sessions_of, user_by_id
-from graph.users.service import normalise_email
 
 _TOKEN_MAX: Final = 200
 

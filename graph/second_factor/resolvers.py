@@ -6,7 +6,7 @@ import segno
 import strawberry
 
 from graph.api.fields import mutation, query
-from graph.api.permissions import IsAdministrator, IsPerson
+from graph.api.permissions import IsAdministrator, IsPerson, IsPersonSettingUp
 from graph.context import Info
 from graph.core.ids import from_global
 from graph.second_factor import totp
@@ -34,10 +34,10 @@ from graph.second_factor.types import (
 class SecondFactorQuery:
     """How it stands."""
 
-    @query(IsPerson, description="Whether log-in needs a code too.")
+    @query(IsPersonSettingUp, description="Whether log-in needs a code too.")
     async def second_factor(self, info: Info) -> SecondFactor:
         """Look."""
-        viewer = info.context.require_viewer()
+        viewer = info.context.require_viewer(setting_up=True)
         return SecondFactor.of(await info.context.services.second_factors.state(viewer.user_id))
 
 
@@ -45,22 +45,24 @@ class SecondFactorQuery:
 class SecondFactorMutation:
     """Set up, turn off."""
 
-    @mutation(IsPerson, description="Make a secret for an authenticator app; `confirmSecondFactor` turns it on.")
+    @mutation(
+        IsPersonSettingUp, description="Make a secret for an authenticator app; `confirmSecondFactor` turns it on."
+    )
     async def begin_second_factor(self, info: Info, input: BeginSecondFactorInput) -> BeginSecondFactorResult:
         """Begin."""
         context = info.context
-        viewer = context.require_viewer()
+        viewer = context.require_viewer(setting_up=True)
         secret = await context.services.second_factors.begin(viewer, input.password, context.address)
         uri = totp.uri(secret, (await context.services.accounts.user(viewer.user_id)).email)
         qr = segno.make(uri, error="m", micro=False).svg_data_uri(scale=4, light="white")
         return BeginSecondFactorSuccess(secret=totp.as_text(secret), uri=uri, qr=qr)
 
-    @mutation(IsPerson, description="Turn the second factor on by a first code; ends all other sessions.")
+    @mutation(IsPersonSettingUp, description="Turn the second factor on by a first code; ends all other sessions.")
     async def confirm_second_factor(self, info: Info, input: ConfirmSecondFactorInput) -> ConfirmSecondFactorResult:
         """Confirm."""
         context = info.context
         factors = context.services.second_factors
-        codes = await factors.confirm(context.require_viewer(), input.code, context.address)
+        codes = await factors.confirm(context.require_viewer(setting_up=True), input.code, context.address)
         return ConfirmSecondFactorSuccess(recovery_codes=codes)
 
     @mutation(IsPerson, description="Turn the second factor off.")

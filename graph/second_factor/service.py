@@ -16,6 +16,7 @@ from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Conflict, DomainError, InvalidInput, NotAuthenticated, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
+from graph.core.refusals import Refusals
 from graph.core.sealing import CannotOpen, Sealer
 from graph.core.security import new_refresh_token, token_digest
 from graph.core.viewer import Viewer
@@ -78,11 +79,12 @@ async def demand(db: Database, user: User) -> None:
 class SecondFactors:
     """The service. `address` is the client's network address."""
 
-    def __init__(self, db: Database, events: Events, limiter: LoginLimiter, sealer: Sealer) -> None:
+    def __init__(self, db: Database, events: Events, limiter: LoginLimiter, sealer: Sealer, refusals: Refusals) -> None:
         self._db = db
         self._events = events
         self._limiter = limiter
         self._sealer = sealer
+        self._refusals = refusals
 
     async def state(self, user_id: UUID) -> State | None:
         """Return how a person's second factor stands; None when they have none."""
@@ -196,9 +198,8 @@ class SecondFactors:
         async with self._db.system() as session:
             row = await repository.of(session, user.id)
             right = row is not None and await self._take(session, user, row, "".join(code.split()).upper())
-            if not right:
-                await record(session, "user.code_failed", actor_id=user.id, workspace_id=None)
         if not right:
+            await self._refusals.write("user.code_failed", "CODE_WRONG", actor_id=user.id)
             raise InvalidInput(
                 "The code is wrong, or was used: wait for the next one. Is the clock of your device right?",
                 code="CODE_WRONG",

@@ -45,6 +45,7 @@ class Authenticator:
         self._api_tokens: Remembered[bytes, Viewer] = Remembered(_API_TOKEN_SECONDS)
         self._touched: Remembered[UUID, bool] = Remembered(_TOUCH_SECONDS)
         self._roles: Remembered[tuple[UUID, UUID], str] = Remembered(_ROLE_SECONDS)
+        self._secured: Remembered[UUID, bool] = Remembered(_ROLE_SECONDS)
         self._revoked: set[UUID] = set()
         self._revocation = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +93,7 @@ class Authenticator:
             session_id=claims.session_id,
             expires_at=claims.expires_at,
             unverified=not claims.verified and await self._must_verify(claims.user_id),
+            unsecured=await self._unsecured(claims.user_id, claims.role, claims.session_id),
         )
 
     async def _must_verify(self, user_id: UUID) -> bool:
@@ -100,6 +102,16 @@ class Authenticator:
             return False
         async with self._db.system() as session:
             return not await repository.is_verified(session, user_id)
+
+    async def _unsecured(self, user_id: UUID, role: str, session_id: UUID) -> bool:
+        """Tell whether a second factor is to be set up before anything else; asked anew until it is."""
+        if not self._settings.demands_second_factor(role) or self._secured.get(session_id):
+            return False
+        async with self._db.system() as session:
+            secured = await repository.is_secured(session, user_id, session_id)
+        if secured:
+            self._secured.put(session_id, value=True)
+        return not secured
 
     async def _role(self, user_id: UUID, workspace_id: UUID) -> str:
         role = self._roles.get((user_id, workspace_id))
@@ -130,6 +142,8 @@ class Authenticator:
             if found is None:
                 raise NotAuthenticated("The API token is not valid, was revoked or has expired.")
             row, role, platform_role, verified = found
+            demanded = self._settings.demands_second_factor(platform_role)
+            unsecured = demanded and not await repository.is_secured(session, row.user_id, None)
             if self._touched.get(row.id) is None:
                 await repository.touch_api_token(session, row.id)
                 self._touched.put(row.id, value=True)
@@ -142,6 +156,7 @@ class Authenticator:
             token_id=row.id,
             expires_at=int(row.expires_at.timestamp()) if row.expires_at else None,
             unverified=self._settings.require_verified_email and not verified,
+            unsecured=unsecured,
         )
         self._api_tokens.put(digest, viewer)
         return viewer

@@ -22,6 +22,7 @@ from graph.core.db import Database
 from graph.core.errors import Forbidden, InvalidInput, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import uuid7
+from graph.core.refusals import Refusals
 from graph.core.security import hash_password
 from graph.core.settings import Settings
 from graph.core.viewer import Viewer
@@ -30,11 +31,12 @@ from graph.mails.texts import VERIFY_EMAIL
 from graph.models import Identity, User, Workspace
 from graph.users import oidc_repository, repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import clean_name, normalise_email
 from graph.users.oidc_client import Provider, ProviderAway, SignInRefused
 from graph.users.oidc_state import Begun
 from graph.users.oidc_tokens import Claims
 from graph.users.passwords import prove_password
-from graph.users.service import Accounts, LogIn, clean_name, normalise_email
+from graph.users.service import Accounts, LogIn
 
 CALLBACK: Final = "/auth/oidc/callback"
 Client = tuple[str, str | None]
@@ -48,13 +50,20 @@ class SingleSignOn:
     """The service; there is one where OIDC_ISSUER is set. `client` arguments are (address, user agent)."""
 
     def __init__(
-        self, settings: Settings, db: Database, events: Events, accounts: Accounts, limiter: LoginLimiter
+        self,
+        settings: Settings,
+        db: Database,
+        events: Events,
+        accounts: Accounts,
+        limiter: LoginLimiter,
+        refusals: Refusals,
     ) -> None:
         self._settings = settings
         self._db = db
         self._events = events
         self._accounts = accounts
         self._limiter = limiter
+        self._refusals = refusals
         self.provider = Provider(settings)
 
     @property
@@ -93,10 +102,8 @@ class SingleSignOn:
             log.warning("oidc_provider_away", reason=error.reason)
             raise
         except SignInRefused as error:
-            async with self._db.system() as session:
-                action, actor = ("identity.link_failed", to_link[0]) if to_link else ("user.login_failed", None)
-                data = {"issuer": self.provider.issuer, "code": error.code}
-                await record(session, action, actor_id=actor, workspace_id=None, data=data)
+            action, actor = ("identity.link_failed", to_link[0]) if to_link else ("user.login_failed", None)
+            await self._refusals.write(action, error.code, actor_id=actor, data={"issuer": self.provider.issuer})
             raise
         await self._limiter.forgive(email=None, address=client[0])
         return logged_in

@@ -68,6 +68,9 @@ async def start(request: Request) -> Response:
     """Send the browser to the provider."""
     services, sign_on = _service(request)
     begun = Begun.new(safe_place(request.query_params.get("next")))
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # a page elsewhere opens no session here: who wants one presses the button
+        return _to("/sign-in", **({} if begun.place == "/" else {"next": begun.place}))
     try:
         response = _to(await sign_on.begin(begun))
     except TopLevelError as error:
@@ -80,7 +83,9 @@ async def callback(request: Request) -> Response:
     """Take the provider's answer. The cookie ends with it, whatever came of it."""
     services, sign_on = _service(request)
     begun = unseal(request.cookies.get(cookie_name(secure=services.settings.secure_cookies)), services.keys)
-    answer = {name: value[:_TEXT_MAX] for name, value in request.query_params.items()}
+    sent = request.query_params.multi_items()
+    # parameters that come twice (RFC 6749, 3.1) are no answer of a provider
+    answer = {name: value[:_TEXT_MAX] for name, value in sent} if len(sent) == len(request.query_params) else {}
     client = (request.client.host if request.client else "unknown", request.headers.get("user-agent"))
     try:
         opened = await sign_on.finish(begun, answer, client)

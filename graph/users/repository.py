@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graph.models import ApiToken, Membership, Session, User, Workspace
+from graph.models import ApiToken, Identity, Membership, SecondFactor, Session, User, Workspace
 
 
 async def user_by_email(session: AsyncSession, email: str) -> User | None:
@@ -108,6 +108,20 @@ async def is_verified(session: AsyncSession, user_id: UUID) -> bool:
     """Tell whether the address of an account is verified."""
     found = await session.scalar(select(User.email_verified_at).where(User.id == user_id))
     return found is not None
+
+
+async def is_secured(session: AsyncSession, user_id: UUID, session_id: UUID | None) -> bool:
+    """Tell whether an account has a second factor, or a session began at an OpenID provider.
+
+    Without a session, for API tokens: whether the account signs in at a provider at all.
+    """
+    factor = select(SecondFactor.id).where(SecondFactor.user_id == user_id, SecondFactor.confirmed_at.is_not(None))
+    signed_on = (
+        select(Session.id).where(Session.id == session_id, Session.issuer.is_not(None))
+        if session_id is not None
+        else select(Identity.id).where(Identity.user_id == user_id)
+    )
+    return bool(await session.scalar(select(or_(factor.exists(), signed_on.exists()))))
 
 
 async def touch_api_token(session: AsyncSession, token_id: UUID) -> None:

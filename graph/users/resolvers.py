@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from uuid import UUID
 
 import strawberry
 
 from graph.api.fields import mutation, query
-from graph.api.permissions import IsPerson, Public
+from graph.api.permissions import IsPerson, IsPersonSettingUp, Public
 from graph.context import Context, Info
 from graph.core.errors import InvalidInput, NotAuthenticated
 from graph.core.ids import from_global
+from graph.core.viewer import SET_UP_CODE, SET_UP_MESSAGE
 from graph.users.cookies import refresh_token, set_refresh_token
 from graph.users.service import LogIn
 from graph.users.types import (
@@ -36,8 +38,11 @@ from graph.users.types import (
     RevokeApiTokenInput,
     RevokeApiTokenResult,
     RevokeApiTokenSuccess,
+    SecondFactorSetUpNeeded,
     User,
 )
+
+S = TypeVar("S", RegisterSuccess, LogInSuccess, ConfirmLogInSuccess, RefreshSessionSuccess)
 
 
 async def load_user(info: Info, user_id: UUID) -> User | None:
@@ -59,9 +64,18 @@ def _client(context: Context) -> tuple[str, str | None]:
     return context.address, context.request.headers.get("user-agent")
 
 
-def _open(context: Context, result: LogIn) -> dict[str, object]:
+def _open(context: Context, result: LogIn, success: type[S]) -> S | SecondFactorSetUpNeeded:
     set_refresh_token(context, result.refresh_token)
-    return {"access_token": result.access_token, "expires_at": result.expires_at, "user": User.of(result.user)}
+    if result.unsecured:
+        return SecondFactorSetUpNeeded(
+            code=SET_UP_CODE,
+            message=SET_UP_MESSAGE,
+            path=[],
+            access_token=result.access_token,
+            expires_at=result.expires_at,
+            email=result.user.email,
+        )
+    return success(access_token=result.access_token, expires_at=result.expires_at, user=User.of(result.user))
 
 
 @strawberry.type
@@ -86,14 +100,14 @@ class UsersMutation:
         """Register."""
         context = info.context
         result = await context.services.accounts.register(input.email, input.password, input.name, _client(context))
-        return RegisterSuccess(**_open(context, result))  # type: ignore[arg-type]
+        return _open(context, result, RegisterSuccess)
 
     @mutation(Public, description="Log in; the refresh token is set as a cookie.")
     async def log_in(self, info: Info, input: LogInInput) -> LogInResult:
         """Log in."""
         context = info.context
         result = await context.services.accounts.log_in(input.email, input.password, _client(context))
-        return LogInSuccess(**_open(context, result))  # type: ignore[arg-type]
+        return _open(context, result, LogInSuccess)
 
     @mutation(Public, description="Complete a log-in that needs a code too; the refresh token is set as a cookie.")
     async def confirm_log_in(self, info: Info, input: ConfirmLogInInput) -> ConfirmLogInResult:
@@ -101,19 +115,22 @@ class UsersMutation:
         context = info.context
         client = _client(context)
         user = await context.services.second_factors.answer(input.challenge, input.code, client[0])
-        result = await context.services.accounts.open_session(user, client)
-        return ConfirmLogInSuccess(**_open(context, result))  # type: ignore[arg-type]
+        result = await context.services.accounts.open_session(user, client, factors=["password", "code"])
+        return _open(context, result, ConfirmLogInSuccess)
 
     @mutation(Public, description="Get a new access token for the session of the cookie, and a new cookie.")
     async def refresh_session(self, info: Info) -> RefreshSessionResult:
         """Refresh."""
         context = info.context
+        sent = refresh_token(context)
         try:
-            result = await context.services.accounts.refresh(refresh_token(context))
-        except NotAuthenticated:
+            result = await context.services.accounts.refresh(sent)
+        except NotAuthenticated as error:
+            if sent:
+                context.services.refusals.note("token.refused", error.code, data={"reason": "refresh token"})
             set_refresh_token(context, None)
             raise
-        return RefreshSessionSuccess(**_open(context, result))  # type: ignore[arg-type]
+        return _open(context, result, RefreshSessionSuccess)
 
     @mutation(Public, description="End the session; its access token and sockets end with it.")
     async def log_out(self, info: Info) -> LogOutResult:
@@ -127,13 +144,13 @@ class UsersMutation:
         return LogOutSuccess(provider_url=await sign_on.log_out_url())
 
     @mutation(
-        IsPerson,
+        IsPersonSettingUp,
         description="End all sessions of the account, on every computer, this one too. API tokens stay: revoke those.",
     )
     async def log_out_everywhere(self, info: Info) -> LogOutEverywhereResult:
         """Log out everywhere."""
         context = info.context
-        sessions = await context.services.accounts.log_out_everywhere(context.require_viewer())
+        sessions = await context.services.accounts.log_out_everywhere(context.require_viewer(setting_up=True))
         set_refresh_token(context, None)
         return LogOutEverywhereSuccess(sessions=sessions)
 

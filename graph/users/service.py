@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, cast
@@ -11,19 +11,22 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from graph.core.events import REVOKED_CHANNEL, Events
 from graph.core.ids import uuid7
+from graph.core.passwords import check_password
+from graph.core.refusals import Refusals
 from graph.core.security import (
     AccessTokens,
-    check_password,
     hash_password,
     needs_rehash,
     new_api_token,
     new_refresh_token,
+    split_refresh_token,
     token_digest,
     verify_password,
 )
@@ -36,9 +39,8 @@ from graph.models.api_tokens import SCOPES
 from graph.second_factor.service import demand
 from graph.users import repository
 from graph.users.limiter import LoginLimiter
+from graph.users.names import clean_name, normalise_email
 
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)*")
-_NAME_MAX: Final = 200
 _TOKENS_MAX: Final = 50
 _TOKEN_DAYS_MAX: Final = 366
 _PASSWORDS_OFF: Final = "Passwords open nothing here: sign in by single sign-on in the web application."
@@ -48,42 +50,37 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """A log-in or refresh: who, the access token with its expiry, and the refresh token for the cookie."""
+    """A log-in or refresh: who, the access token with its expiry, and the refresh token for the cookie.
+
+    `unsecured`: a second factor is to be set up before anything else.
+    """
 
     user: User
     workspace_id: UUID
     access_token: str
     expires_at: datetime
     refresh_token: str
-
-
-def normalise_email(email: str) -> str:
-    """Return the address as it is compared: NFKC, trimmed, lower case; `InvalidInput` when it is none."""
-    normal = unicodedata.normalize("NFKC", email).strip().lower()
-    if len(normal) > 254 or not _EMAIL.fullmatch(normal):
-        raise InvalidInput("This is not an e-mail address.", code="EMAIL_INVALID", path=["email"])
-    return normal
-
-
-def clean_name(name: str, *, path: tuple[str, ...] = ("name",)) -> str:
-    """Return a name for people, trimmed; `InvalidInput` when empty, too long or with control characters."""
-    clean = name.strip()
-    if not clean or len(clean) > _NAME_MAX or not all(c.isprintable() for c in clean):
-        raise InvalidInput(f"A name needs 1 to {_NAME_MAX} visible characters.", code="NAME_INVALID", path=path)
-    return clean
+    unsecured: bool = False
 
 
 class Accounts:
     """The service. `client` arguments are (address, user agent) of the request."""
 
     def __init__(
-        self, settings: Settings, db: Database, events: Events, tokens: AccessTokens, limiter: LoginLimiter
+        self,
+        settings: Settings,
+        db: Database,
+        events: Events,
+        tokens: AccessTokens,
+        limiter: LoginLimiter,
+        refusals: Refusals,
     ) -> None:
         self._settings = settings
         self._db = db
         self._events = events
         self._tokens = tokens
         self._limiter = limiter
+        self._refusals = refusals
 
     async def register(self, email: str, password: str, name: str, client: tuple[str, str | None]) -> LogIn:
         """Make an account with its personal workspace and log it in."""
@@ -123,10 +120,10 @@ class Accounts:
         if email is None or secret is None:
             return False
         email, password = normalise_email(email), secret.get_secret_value()
-        check_password(password, email=email, path=("ADMIN_PASSWORD",))
         async with self._db.system() as session:
             if await repository.user_by_email(session, email) is not None:
-                return False
+                return False  # made when other passwords were allowed, maybe
+        check_password(password, email=email, path=("ADMIN_PASSWORD",))
         try:
             user, _ = await self._make(email, await hash_password(password), "Administrator", "ADMIN")
         except InvalidInput:
@@ -147,8 +144,7 @@ class Accounts:
             user = await repository.user_by_email(session, email)
         right = await verify_password(user.password_hash if user else None, password)
         if user is None or not right or user.disabled_at is not None:
-            async with self._db.system() as session:
-                await record(session, "user.login_failed", actor_id=user.id if user else None, workspace_id=None)
+            await self._refusals.write("user.login_failed", "CREDENTIALS_WRONG", actor_id=user.id if user else None)
             raise InvalidInput("E-mail address or password is wrong.", code="CREDENTIALS_WRONG", path=["password"])
         await self._limiter.forgive(email=email, address=client[0])
         if needs_rehash(user.password_hash):
@@ -156,20 +152,21 @@ class Accounts:
             async with self._db.system() as session:
                 (await session.merge(user)).password_hash = rehashed
         await demand(self._db, user)
-        return await self.open_session(user, client)
+        return await self.open_session(user, client, factors=["password"])
 
     async def open_session(
         self,
         user: User,
         client: tuple[str, str | None],
         *,
+        factors: Sequence[str] = (),
         issuer: str | None = None,
         ends_at: datetime | None = None,
     ) -> LogIn:
-        """Begin a session of somebody who has shown who they are, to us or to an OpenID provider (`issuer`)."""
+        """Begin a session of somebody who has shown who they are, to us by `factors`, or to a provider (`issuer`)."""
         async with self._db.system() as session:
             workspace = await repository.personal_workspace(session, user.id)
-        return await self._begin(user, workspace.id, client, "user.login", issuer, ends_at)
+        return await self._begin(user, workspace.id, client, "user.login", factors, issuer, ends_at)
 
     async def _begin(
         self,
@@ -177,6 +174,7 @@ class Accounts:
         workspace_id: UUID,
         client: tuple[str, str | None],
         action: str,
+        factors: Sequence[str] = (),
         issuer: str | None = None,
         ends_at: datetime | None = None,
     ) -> LogIn:
@@ -185,7 +183,7 @@ class Accounts:
             id=session_id,
             user_id=user.id,
             token_digest=token_digest(secret),
-            expires_at=self._session_end(ends_at),
+            expires_at=self._session_end(datetime.now(UTC), ends_at),
             address=client[0],
             user_agent=(client[1] or "")[:300] or None,
             issuer=issuer,
@@ -200,25 +198,37 @@ class Accounts:
                 workspace_id=workspace_id,
                 object_type="Session",
                 object_id=session_id,
-                data={"issuer": issuer} if issuer else None,
+                data={"issuer": issuer} if issuer else {"factors": list(factors)} if factors else None,
             )
-        return self._answer(user, workspace_id, session_id, secret)
+            unsecured = await self._unsecured(session, user, session_id)
+        return self._answer(user, workspace_id, row, secret, unsecured=unsecured)
 
-    def _session_end(self, latest: datetime | None) -> datetime:
+    def _session_end(self, began: datetime, latest: datetime | None) -> datetime:
+        """Return when a session ends that is not used from now on: by its age at last, or by the provider's word."""
         unused = datetime.now(UTC) + timedelta(days=self._settings.session_days)
-        return unused if latest is None else min(unused, latest)
+        return min(filter(None, [unused, latest, began + timedelta(days=self._settings.session_max_days)]))
 
-    def _answer(self, user: User, workspace_id: UUID, session_id: UUID, secret: str) -> LogIn:
+    async def _unsecured(self, session: AsyncSession, user: User, session_id: UUID) -> bool:
+        demanded = self._settings.demands_second_factor(user.role)
+        return demanded and not await repository.is_secured(session, user.id, session_id)
+
+    def _answer(self, user: User, workspace_id: UUID, row: Session, secret: str, *, unsecured: bool) -> LogIn:
         role = cast("Literal['USER', 'ADMIN']", user.role)
         token, expires = self._tokens.issue(
-            user.id, session_id, workspace_id, role, verified=user.email_verified_at is not None
+            user.id,
+            row.id,
+            workspace_id,
+            role,
+            verified=user.email_verified_at is not None,
+            latest=row.expires_at,
         )
-        return LogIn(user, workspace_id, token, datetime.fromtimestamp(expires, UTC), f"{session_id.hex}.{secret}")
+        ends = datetime.fromtimestamp(expires, UTC)
+        return LogIn(user, workspace_id, token, ends, f"{row.id.hex}.{secret}", unsecured)
 
     async def refresh(self, refresh_token: str | None) -> LogIn:
         """Rotate the refresh token; one that was used before ends the session, for thief and owner alike."""
         refused = NotAuthenticated("The session has ended. Log in again.")
-        session_id, secret = _split(refresh_token)
+        session_id, secret = split_refresh_token(refresh_token)
         if session_id is None:
             raise refused
         reused = False
@@ -226,7 +236,10 @@ class Accounts:
         async with self._db.system() as session:
             row = await repository.locked_session(session, session_id)
             now = datetime.now(UTC)
-            if row is None or row.revoked_at is not None or min(row.expires_at, row.ends_at or row.expires_at) <= now:
+            if row is None or row.revoked_at is not None:
+                raise refused
+            # the setting may be another now, and a version of before may have given more time
+            if min(row.expires_at, self._session_end(row.created_at, row.ends_at)) <= now:
                 raise refused
             user = await repository.user_by_id(session, row.user_id)
             if row.token_digest != token_digest(secret):
@@ -243,22 +256,23 @@ class Accounts:
             elif user is not None:
                 row.token_digest = token_digest(fresh)
                 row.rotated_at = datetime.now(UTC)
-                row.expires_at = self._session_end(row.ends_at)
+                row.expires_at = self._session_end(row.created_at, row.ends_at)
                 workspace = await repository.personal_workspace(session, user.id)
+                unsecured = await self._unsecured(session, user, session_id)
         if reused:
             log.warning("refresh_token_reused", session_id=str(session_id))
             await self._announce(session_id)
             raise refused
         if user is None:
             raise refused
-        return self._answer(user, workspace.id, session_id, fresh)
+        return self._answer(user, workspace.id, row, fresh, unsecured=unsecured)
 
     async def log_out(self, refresh_token: str | None, viewer: Viewer | None) -> str | None:
         """End the session of the cookie and the one of the access token; nothing happens without either.
 
         Returns the issuer of the provider where the cookie's session began, if it did so at one.
         """
-        session_id, secret = _split(refresh_token)
+        session_id, secret = split_refresh_token(refresh_token)
         ended: list[UUID] = []
         issuer = None
         async with self._db.system() as session:
@@ -381,12 +395,3 @@ class Accounts:
         """Return the caller's own tokens."""
         async with self._db.system() as session:
             return await repository.api_tokens_of(session, viewer.user_id)
-
-
-def _split(refresh_token: str | None) -> tuple[UUID | None, str]:
-    """Return session id and secret of a refresh token; (None, "") for anything else."""
-    head, _, secret = (refresh_token or "").partition(".")
-    try:
-        return UUID(hex=head), secret
-    except ValueError:
-        return None, ""

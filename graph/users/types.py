@@ -140,6 +140,18 @@ class SecondFactorNeeded(ErrorInterface):
     challenge: str
 
 
+@strawberry.type(
+    description="The session is open, but does nothing until a second factor, which is demanded here, is set up: "
+    "`beginSecondFactor`, `confirmSecondFactor`. The refresh token is set as a cookie."
+)
+class SecondFactorSetUpNeeded(ErrorInterface):
+    """What a log-in, registration or refresh gives instead of its success."""
+
+    access_token: str
+    expires_at: datetime
+    email: str
+
+
 answer_as(
     Needed,
     lambda error: SecondFactorNeeded(
@@ -228,12 +240,18 @@ class RevokeApiTokenSuccess:
 
 
 RegisterResult = Annotated[
-    RegisterSuccess | InvalidInputError | ForbiddenError,
+    RegisterSuccess | SecondFactorSetUpNeeded | InvalidInputError | ForbiddenError,
     strawberry.union("RegisterResult"),
 ]
-LogInResult = Annotated[LogInSuccess | SecondFactorNeeded | InvalidInputError, strawberry.union("LogInResult")]
-ConfirmLogInResult = Annotated[ConfirmLogInSuccess | InvalidInputError, strawberry.union("ConfirmLogInResult")]
-RefreshSessionResult = Annotated[RefreshSessionSuccess | ForbiddenError, strawberry.union("RefreshSessionResult")]
+LogInResult = Annotated[
+    LogInSuccess | SecondFactorNeeded | SecondFactorSetUpNeeded | InvalidInputError, strawberry.union("LogInResult")
+]
+ConfirmLogInResult = Annotated[
+    ConfirmLogInSuccess | SecondFactorSetUpNeeded | InvalidInputError, strawberry.union("ConfirmLogInResult")
+]
+RefreshSessionResult = Annotated[
+    RefreshSessionSuccess | SecondFactorSetUpNeeded | ForbiddenError, strawberry.union("RefreshSessionResult")
+]
 LogOutResult = Annotated[LogOutSuccess | ForbiddenError, strawberry.union("LogOutResult")]
 LogOutEverywhereResult = Annotated[LogOutEverywhereSuccess | ForbiddenError, strawberry.union("LogOutEverywhereResult")]
 CreateApiTokenResult = Annotated[

@@ -12,7 +12,7 @@ from graph.core.ids import uuid7
 from graph.core.viewer import Viewer
 from graph.models import Membership, User, Workspace
 from graph.users import repository as users
-from graph.users.service import clean_name, normalise_email
+from graph.users.names import clean_name, normalise_email
 from graph.workspaces import repository
 
 MEMBERS_MOST: Final = 1000

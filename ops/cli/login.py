@@ -14,13 +14,17 @@ from ops.cli.errors import CommandError
 
 _LOG_IN = """mutation($i: LogInInput!) { logIn(input: $i) {
   ... on LogInSuccess { accessToken } ... on SecondFactorNeeded { challenge }
+  ... on SecondFactorSetUpNeeded { code message path } ... on InvalidInputError { code message path } } }"""
+# that of versions that know no demanded second factor, which may still run beside a newer service
+_LOG_IN_BEFORE = """mutation($i: LogInInput!) { logIn(input: $i) {
+  ... on LogInSuccess { accessToken } ... on SecondFactorNeeded { challenge }
   ... on InvalidInputError { code message path } } }"""
 _CONFIRM = f"""mutation($i: ConfirmLogInInput!) {{ confirmLogIn(input: $i) {{
   ... on ConfirmLogInSuccess {{ accessToken }} {REFUSED} }} }}"""
 _TOKEN = f"""mutation($i: CreateApiTokenInput!) {{ createApiToken(input: $i) {{
   ... on CreateApiTokenSuccess {{ token }} {REFUSED} }} }}"""
 # sent without an API token: a service in production executes these by its list (graph/documents)
-SESSION_DOCUMENTS = [_LOG_IN, _CONFIRM, _TOKEN]
+SESSION_DOCUMENTS = [_LOG_IN, _CONFIRM, _TOKEN, _LOG_IN_BEFORE]
 _ME = "query { me { email } }"
 _DAYS = 90
 

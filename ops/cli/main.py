@@ -153,6 +153,14 @@ def _service_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
             part.add_argument(
                 "--wait", type=float, default=30, metavar="S", help="seconds to wait for backends (default: 30)"
             )
+        if name == "migrate":
+            part.add_argument(
+                "--patience",
+                type=float,
+                default=300,
+                metavar="S",
+                help="seconds to try again while others' transactions hold a table (default: 300)",
+            )
 
 
 def _local_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

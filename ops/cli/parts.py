@@ -53,5 +53,5 @@ def migrate(options: argparse.Namespace) -> int:
     from graph.core import telemetry
 
     telemetry.configure(settings, "migrate")
-    migrations.migrate(settings)
+    migrations.migrate(settings, patience=options.patience)
     return 0

@@ -18,6 +18,7 @@ from graph.core.ids import uuid7
 from ops.backup import postgres
 from ops.backup.errors import BackupError
 from tests.ops.commands import karyaksham
+from tests.ops.scaler import make_scaler
 from tests.stack import Account, Backends, Stack, stack_in
 from tests.workers.helpers import children_of, send
 
@@ -43,6 +44,7 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.data, self.backup = folder / "data", folder / "backup"
         with stack_in(self.data) as stack:
+            make_scaler(stack.environment["MIGRATION_DATABASE_URL"])
             self.account = account = stack.register()
             self.dataset = account.upload(CSV, "orders.csv")
             self.job = account.run_job(SPEC, input=self.dataset)["id"]
@@ -104,9 +106,12 @@ def test_a_restored_stack_has_everything(kept: Kept, tmp_path: Path) -> None:
         assert stack.register().gql(JOB_STATUS, {"id": kept.job}) == {"job": None}
         query = (
             "SELECT has_function_privilege('karyaksham_system', 'expire_audit_log(integer,integer)', 'EXECUTE'), "
-            "has_table_privilege('karyaksham_app', 'audit_log', 'UPDATE')"
+            "has_table_privilege('karyaksham_app', 'audit_log', 'UPDATE'), "
+            # of a role that this PostgreSQL did not know
+            "has_column_privilege('karyaksham_scaler', 'jobs', 'status', 'SELECT'), "
+            "(SELECT rolcanlogin FROM pg_roles WHERE rolname = 'karyaksham_scaler')"
         )
-        assert asyncio.run(ask(stack.environment["MIGRATION_DATABASE_URL"], query)) == (True, False)
+        assert asyncio.run(ask(stack.environment["MIGRATION_DATABASE_URL"], query)) == (True, False, True, False)
 
 
 def test_a_damaged_copy_changes_nothing_and_may_be_mended(kept: Kept, tmp_path: Path) -> None:
@@ -123,7 +128,7 @@ def test_a_damaged_copy_changes_nothing_and_may_be_mended(kept: Kept, tmp_path: 
     assert done.returncode == 0, done.stderr
     # now there is something
     done = karyaksham("restore", backup, "--data-dir", tmp_path / "data")
-    assert (done.returncode, "error[DATABASE_NOT_EMPTY]" in done.stderr) == (1, True)
+    assert (done.returncode, "error[DATABASE_NOT_EMPTY]" in done.stderr) == (1, True), done.stderr
 
 
 def test_without_copies_the_missing_objects_are_named(kept: Kept, tmp_path: Path) -> None:

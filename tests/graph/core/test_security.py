@@ -10,12 +10,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from graph.core.errors import InvalidInput, NotAuthenticated
+from graph.core.errors import NotAuthenticated
 from graph.core.ids import uuid7
 from graph.core.keys import KeyRing, generate_signing_key
 from graph.core.security import (
     AccessTokens,
-    check_password,
     hash_password,
     new_api_token,
     verify_password,
@@ -164,21 +163,6 @@ def test_previous_key_still_verifies_and_is_published() -> None:
     rotated_out, _, _ = make()
     with pytest.raises(NotAuthenticated):
         rotated_out.verify(token)
-
-
-@pytest.mark.parametrize(
-    ("password", "code"),
-    [
-        ("short", "PASSWORD_TOO_SHORT"),
-        ("x" * 257, "PASSWORD_TOO_LONG"),
-        ("aaaaaaaaaaaaaaaa", "PASSWORD_TOO_SIMPLE"),
-        ("ann.long@example.org", "PASSWORD_TOO_SIMPLE"),
-    ],
-)
-def test_weak_passwords_are_refused_with_a_reason(password: str, code: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        check_password(password, email="ann.long@example.org")
-    assert (caught.value.code, caught.value.path) == (code, ["password"])
 
 
 async def test_password_hash() -> None:

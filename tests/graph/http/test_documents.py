@@ -96,7 +96,7 @@ async def test_callers_without_a_session_are_bound_too(production: tuple[str, St
 async def test_an_api_token_may_send_its_own_documents(production: tuple[str, Starlette]) -> None:
     caller = Caller(production[1])
     opened = await caller.register()
-    log_in, _, create = SESSION_DOCUMENTS
+    log_in, _, create, _ = SESSION_DOCUMENTS
     again = await Caller(production[1]).answer(
         {"query": log_in, "variables": {"i": {"email": opened["email"], "password": PASSWORD}}}
     )

@@ -40,6 +40,24 @@ async def test_a_client_that_leaves_while_it_sends_is_no_error_of_ours(app: Star
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
+@pytest.mark.parametrize("path", ["/", "/graphql", "/export/audit", "/internal/flight", "/healthz", "/assets/x.js"])
+async def test_trace_and_connect_are_no_methods_here(app: Starlette, path: str) -> None:
+    for method in ("TRACE", "CONNECT", "DEBUG"):
+        answer = await Browser(app).http.request(method, path)
+        assert answer.status_code in {404, 405}, method
+        assert "authorization" not in answer.text.lower()
+
+
+async def test_answers_about_people_are_kept_by_no_cache(app: Starlette) -> None:
+    browser = Browser(app)
+    opened = await browser.register()
+    await browser.ask(ME, opened["accessToken"])
+    assert browser.last is not None
+    assert browser.last.headers["cache-control"] == "no-store"
+    for path in ("/export/audit", "/internal/flight", "/auth/oidc/start"):
+        assert (await browser.http.get(path)).headers["cache-control"] == "no-store"
+
+
 async def test_no_batches(app: Starlette) -> None:
     answer = await Browser(app).http.post("/graphql", json=[{"query": ME}, {"query": ME}])
     assert answer.status_code == 400

@@ -152,6 +152,8 @@ async def test_a_password_is_changed_by_the_current_one(
     assert (wrong["code"], wrong["path"]) == ("CREDENTIALS_WRONG", ["password"])
     weak = await browser.ask(CHANGE, token, input={"password": PASSWORD, "newPassword": "short"})
     assert (weak["code"], weak["path"]) == ("PASSWORD_TOO_SHORT", ["newPassword"])
+    common = await browser.ask(CHANGE, token, input={"password": PASSWORD, "newPassword": "qwertyqwerty"})
+    assert (common["code"], common["path"]) == ("PASSWORD_COMMON", ["newPassword"])
     done = await browser.ask(CHANGE, token, input={"password": PASSWORD, "newPassword": NEW})
     assert done["__typename"] == "ChangePasswordSuccess"
     assert (await browser.ask(ME, token))["email"] == email
@@ -181,7 +183,7 @@ async def test_a_weak_password_leaves_the_link_good(app: Starlette, services: Se
     browser, email = Browser(app), address()
     await browser.register(email)
     token = await ask_reset(browser, services, box, email)
-    for weak in ("short", email):
+    for weak in ("short", email, "qwertyqwerty"):
         answer = await browser.ask(RESET, input={"token": token, "password": weak})
         assert (answer["__typename"], answer["path"]) == ("InvalidInputError", ["password"])
     assert (await browser.ask(RESET, input={"token": token, "password": NEW}))["__typename"] == "ResetPasswordSuccess"

@@ -33,8 +33,8 @@ class Browser:
     """A client with a cookie jar; each has its own network address."""
 
     def __init__(self, app: Starlette, base_url: str = "http://testserver") -> None:
-        host = ".".join(str(byte) for byte in secrets.token_bytes(4))
-        transport = httpx.ASGITransport(app=app, client=(host, 1))
+        self.address = ".".join(str(byte) for byte in secrets.token_bytes(4))
+        transport = httpx.ASGITransport(app=app, client=(self.address, 1))
         self.http = httpx.AsyncClient(transport=transport, base_url=base_url)
         self.last: httpx.Response | None = None
 

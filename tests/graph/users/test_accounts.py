@@ -35,6 +35,7 @@ async def test_register_gives_a_session_and_a_personal_workspace(app: Starlette)
         ("a b@c.org", PASSWORD, "Ann", "EMAIL_INVALID", ["email"]),
         (f"{'x' * 250}@c.org", PASSWORD, "Ann", "EMAIL_INVALID", ["email"]),
         ("ann@example.org", "short", "Ann", "PASSWORD_TOO_SHORT", ["password"]),
+        ("ann@example.org", "QwertyQwerty", "Ann", "PASSWORD_COMMON", ["password"]),
         ("ann.anders@example.org", "ann.anders@example.org", "Ann", "PASSWORD_TOO_SIMPLE", ["password"]),
         ("ann@example.org", PASSWORD, "  ", "NAME_INVALID", ["name"]),
         ("ann@example.org", PASSWORD, "a\nb", "NAME_INVALID", ["name"]),
@@ -153,6 +154,54 @@ async def test_expired_session_cannot_refresh(app: Starlette, services: Services
             .values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         )
     assert await browser.code(REFRESH) == "UNAUTHENTICATED"
+
+
+async def aged(services: Services, user_id: str, age: timedelta) -> None:
+    """Let the sessions of somebody have begun so long ago; used a moment ago, as their expiry says."""
+    async with services.db.system() as session:
+        await session.execute(
+            update(Session)
+            .where(Session.user_id == from_global(user_id, "User"))
+            .values(created_at=datetime.now(UTC) - age)
+        )
+
+
+async def test_a_session_that_is_used_ends_by_its_age(app: Starlette, services: Services) -> None:
+    browser = Browser(app)
+    opened = await browser.register()
+    assert services.settings.session_max_days == 30
+    await aged(services, opened["user"]["id"], timedelta(days=30, seconds=-90))
+    refreshed = await browser.ask(REFRESH)
+    # neither the session nor its access token outlives the end
+    left = datetime.fromisoformat(refreshed["expiresAt"]) - datetime.now(UTC)
+    assert timedelta(0) < left <= timedelta(seconds=90)
+    async with services.db.system() as session:
+        query = select(Session).where(Session.user_id == from_global(opened["user"]["id"], "User"))
+        row = (await session.scalars(query)).one()
+        assert row.expires_at - row.created_at <= timedelta(days=30)
+        # as a version of before, which knows no such end, would leave it
+        row.expires_at = datetime.now(UTC) + timedelta(days=30)
+    await aged(services, opened["user"]["id"], timedelta(days=30))
+    assert await browser.code(REFRESH) == "UNAUTHENTICATED"
+    assert "karyaksham-refresh" not in browser.http.cookies
+
+
+async def test_a_shorter_life_holds_for_sessions_of_before(app: Starlette, services: Services) -> None:
+    browser = Browser(app)
+    opened = await browser.register()
+    await aged(services, opened["user"]["id"], timedelta(days=8))
+    cookie = browser.http.cookies["karyaksham-refresh"]
+    shorter = create_app(services.settings.model_copy(update={"session_max_days": 7}))
+    made: Services = shorter.state.services
+    try:
+        other = Browser(shorter)
+        other.http.cookies.set("karyaksham-refresh", cookie)
+        assert await other.code(REFRESH) == "UNAUTHENTICATED"
+    finally:
+        await made.events.close()
+        await made.queue.close()
+        await made.db.close()
+    assert (await browser.ask(REFRESH))["__typename"] == "RefreshSessionSuccess"
 
 
 async def test_log_out_ends_cookie_and_session(app: Starlette) -> None:

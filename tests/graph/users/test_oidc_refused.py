@@ -57,6 +57,29 @@ async def test_a_state_of_another_sign_in(sso: Starlette) -> None:
     url = await person.authorize(await person.start())
     changed = re.sub(r"state=[^&]+", "state=another", url)
     assert await refused(person, changed) == "OIDC_STATE_UNKNOWN"
+
+
+async def test_a_page_elsewhere_begins_no_sign_in(sso: Starlette) -> None:
+    person = Person(sso)
+    for site, place in (("cross-site", "/sign-in?next=%2Fjobs"), ("same-origin", "http"), ("none", "http")):
+        answer = await person.http.get(
+            "/auth/oidc/start", params={"next": "/jobs"}, headers={"Sec-Fetch-Site": site}, follow_redirects=False
+        )
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith(place)
+        assert (COOKIE in answer.headers.get("set-cookie", "")) == (place == "http")
+
+
+async def test_parameters_that_come_twice(sso: Starlette) -> None:
+    person = Person(sso)
+    url = await person.authorize(await person.start())
+    assert await refused(person, f"{url}&code=another") == "OIDC_STATE_UNKNOWN"
+
+
+async def test_a_sign_in_is_answered_once(sso: Starlette) -> None:
+    person = Person(sso)
+    url = await person.authorize(await person.start())
+    assert await refused(person, re.sub(r"state=[^&]+", "state=another", url)) == "OIDC_STATE_UNKNOWN"
     # the cookie has ended with it: the true one is of no use any more
     assert await refused(person, url) == "OIDC_STATE_UNKNOWN"
 

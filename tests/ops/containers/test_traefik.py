@@ -107,6 +107,14 @@ def test_plain_http_is_sent_on(proxied: Proxied) -> None:
     assert (answer.status_code, answer.headers["location"]) == (301, f"https://{DOMAIN}/jobs")
 
 
+def test_a_program_that_speaks_in_the_open_is_not_sent_on(proxied: Proxied) -> None:
+    """It would send its token in the open each time, and never notice."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{proxied.plain}", headers={"Host": DOMAIN}) as plain:
+        answers = [plain.post("/graphql", json={"query": "{ __typename }"}), plain.get("/export/audit")]
+        answers += [plain.post("/jobs"), plain.get("/graphql")]
+    assert [answer.status_code for answer in answers] == [404] * 4
+
+
 def test_the_web_application_passes_and_what_is_inner_does_not(proxied: Proxied) -> None:
     assert "<html" in proxied.request("GET", "/").text
     for path in ("/metrics", "/internal/flight"):

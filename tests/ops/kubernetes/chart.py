@@ -30,6 +30,10 @@ VARIANTS: dict[str, tuple[str, ...]] = {
             "--set",
             "monitoring.enabled=true",
             "--set",
+            "monitoring.rules.enabled=true,monitoring.rules.labels.release=prometheus",
+            "--set",
+            "worker.autoscaling.database.host=db.example.com",
+            "--set",
             "secrets.previousKeys=true",
         ),
         *("--set", "secrets.adminPassword=true", "--set", "secrets.external.enabled=true"),
@@ -90,6 +94,7 @@ CUSTOM = {
     ("external-secrets.io/v1", "ExternalSecret"): "@kubernetes-models/external-secrets/external-secrets.io/v1",
     ("external-secrets.io/v1", "SecretStore"): "@kubernetes-models/external-secrets/external-secrets.io/v1",
     ("monitoring.coreos.com/v1", "ServiceMonitor"): "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
+    ("monitoring.coreos.com/v1", "PrometheusRule"): "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
 }
 
 

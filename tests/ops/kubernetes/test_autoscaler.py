@@ -1,4 +1,4 @@
-"""What KEDA asks PostgreSQL, asked here: on real rows, by the role and in the way that KEDA would."""
+"""What KEDA asks PostgreSQL, asked here: on real rows, by the role that ops/setup/scaler.sql makes for it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from graph.core.ids import uuid7
 from tests.ops.kubernetes.chart import of_kind
+from tests.ops.scaler import SCALER_PASSWORD, make_scaler
 from tests.stack import Backends
 
 # what the chart renders, by the trigger's name
@@ -28,8 +29,10 @@ class Queue:
         self._connection = connection
 
     async def ask(self, trigger: str) -> float:
-        """The one number that a trigger reads."""
+        """The one number that a trigger reads, with the rights of KEDA's role."""
+        await self.run("SET LOCAL ROLE karyaksham_scaler")
         (row,) = await self._connection.fetch(TRIGGERS[trigger]["metadata"]["query"])
+        await self.run("SET LOCAL ROLE karyaksham_system")
         (value,) = row
         assert isinstance(value, float)
         return value
@@ -58,7 +61,7 @@ class Queue:
 
 
 @pytest.fixture
-async def queue(backends: Backends) -> AsyncIterator[Queue]:
+async def queue(backends: Backends, scaler: None) -> AsyncIterator[Queue]:
     async with asking(backends) as connection:
         found = Queue(connection)
         await found.run("UPDATE jobs SET status = 'CANCELLED' WHERE status IN ('PENDING', 'RUNNING')")
@@ -69,30 +72,70 @@ async def queue(backends: Backends) -> AsyncIterator[Queue]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def scaler(backends: Backends) -> None:
+    """The role, made twice, since an operator may."""
+    for _ in range(2):
+        make_scaler(backends.settings.owner_database_url)
+
+
+async def connected(url: URL, **instead: str) -> asyncpg.Connection:
+    who = {"user": url.username, "password": url.password} | instead
+    return await asyncpg.connect(host=url.host, port=url.port, database=url.database, **who)
+
+
 @asynccontextmanager
 async def asking(backends: Backends) -> AsyncIterator[asyncpg.Connection]:
-    """As scaler_database_url says: the application's role, with `role` among the parameters of the start."""
-    url = make_url(backends.settings.database_url)
-    connection = await asyncpg.connect(
-        host=url.host,
-        port=url.port,
-        user=url.username,
-        password=url.password,
-        database=url.database,
-        server_settings={"role": "karyaksham_system"},
-    )
+    """As a superuser, who can take both roles: what one adds is not committed before the other counts it."""
+    connection = await connected(make_url(backends.settings.owner_database_url))
     try:
         transaction = connection.transaction()
         await transaction.start()
+        await connection.execute("SET LOCAL ROLE karyaksham_system")
         yield connection
         await transaction.rollback()
     finally:
         await connection.close()
 
 
-async def test_the_role_sees_all_workspaces(backends: Backends) -> None:
-    async with asking(backends) as connection:
-        assert await connection.fetchval("SELECT current_user") == "karyaksham_system"
+async def test_the_role_logs_in_and_can_do_nothing_but_count(backends: Backends, scaler: None) -> None:
+    url = make_url(backends.settings.database_url)
+    connection = await connected(url, user="karyaksham_scaler", password=SCALER_PASSWORD)
+    try:
+        for trigger in TRIGGERS.values():
+            assert len(await connection.fetch(trigger["metadata"]["query"])) == 1
+        tables = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        assert len(tables) > 20
+        for (table,) in tables:
+            for statement in ("SELECT * FROM {}", "INSERT INTO {} DEFAULT VALUES", "DELETE FROM {}", "TRUNCATE {}"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement.format(table))
+        for statement in (
+            *(
+                "SELECT name FROM jobs",
+                "SELECT spec FROM jobs",
+                "SELECT name FROM workspaces",
+                "SELECT url FROM webhooks",
+            ),
+            *("SELECT recipient FROM mails", "UPDATE jobs SET status = 'FAILED'", "SET ROLE karyaksham_system"),
+            "CREATE TABLE public.mine (n int)",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def test_the_role_sees_only_what_waits_or_runs(queue: Queue) -> None:
+    workspace = await queue.workspace()
+    await queue.jobs(workspace, 2)
+    await queue.jobs(workspace, 3, status="SUCCEEDED")
+    await queue.put("mails", kind="PASSWORD_CHANGED", recipient="a@example.org", status="SENT")
+    await queue.run("SET LOCAL ROLE karyaksham_scaler")
+    counted = "SELECT (SELECT count(*) FROM jobs WHERE workspace_id = $1), (SELECT count(*) FROM mails)"
+    assert tuple(await queue._connection.fetchrow(counted, workspace)) == (2, 0)
 
 
 async def test_nothing_waits(queue: Queue) -> None:

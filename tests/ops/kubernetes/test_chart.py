@@ -75,6 +75,7 @@ def test_the_operators_would_take_it(tmp_path: Path) -> None:
         "ExternalSecret",
         "SecretStore",
         "ServiceMonitor",
+        "PrometheusRule",
     }
     assert [each for each in judge_values(manifests, tmp_path) if each] == []
     assert judge_fields(manifests, tmp_path) == ""
@@ -85,6 +86,27 @@ def test_the_operators_would_take_it(tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     assert judge_values([wrong], tmp_path / "wrong") == ["data/spec/maxReplicaCount must be integer"]
     assert "'\"metrictype\"' does not exist in type" in judge_fields([unknown], tmp_path)
+
+
+def test_the_rules_are_those_that_are_tested() -> None:
+    (rule,) = of_kind("everything", "PrometheusRule").values()
+    folder = CHART.parents[1] / "prometheus"
+    wanted = [yaml.safe_load((folder / f"{name}.yaml").read_text())["groups"] for name in ("rules", "alerts")]
+    assert rule["spec"]["groups"] == [*wanted[0], *wanted[1]]
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert of_kind("plain", "PrometheusRule") == {}
+
+
+def test_keda_asks_as_a_role_that_can_only_count() -> None:
+    (by_url,) = of_kind("plain", "TriggerAuthentication").values()
+    assert [each["parameter"] for each in by_url["spec"]["secretTargetRef"]] == ["connection"]
+    (by_place,) = of_kind("everything", "TriggerAuthentication").values()
+    assert by_place["spec"]["secretTargetRef"] == [
+        {"parameter": "password", "name": "karyaksham", "key": "scaler_password"}
+    ]
+    for trigger in of_kind("everything", "ScaledObject")["karyaksham-worker"]["spec"]["triggers"]:
+        told = {"host": "db.example.com", "port": "5432", "dbName": "karyaksham", "userName": "karyaksham_scaler"}
+        assert trigger["metadata"].items() >= (told | {"sslmode": "require"}).items()
 
 
 @every_pod

@@ -43,7 +43,7 @@ export function App() {
 interface OpenedProps {
   userId: string;
   workspaceId: string | null;
-  current: Extract<Session, { status: "signedIn" | "anonymous" }>;
+  current: Extract<Session, { status: "signedIn" | "settingUp" | "anonymous" }>;
 }
 
 function Opened({ userId, workspaceId, current }: OpenedProps) {

@@ -17,7 +17,15 @@ export type Session =
   | { status: "starting" }
   | { status: "unreachable" }
   | { status: "anonymous"; expired: boolean }
+  | { status: "settingUp"; email: string }
   | { status: "signedIn"; user: AccountFragment };
+
+/** A session that does nothing until a second factor is set up. */
+export interface Held {
+  accessToken: string;
+  expiresAt: string;
+  email: string;
+}
 
 export const session = new Store<Session>({ status: "starting" });
 
@@ -41,14 +49,23 @@ let refreshing: Promise<string | null> | null = null;
 
 /** Take over what logIn, register or refreshSession gave. */
 export function enter(opened: Opened): void {
-  const expiresAt = Date.parse(opened.expiresAt);
-  const margin = Math.min(MARGIN, (expiresAt - Date.now()) / 4);
-  token = { text: opened.accessToken, staleAt: expiresAt - margin };
+  keep(opened);
   const current = session.get();
   const same = current.status === "signedIn" && JSON.stringify(current.user) === JSON.stringify(opened.user);
   if (same) return;
   if (current.status !== "signedIn" || current.user.id !== opened.user.id) recall(opened.user.id);
   session.set({ status: "signedIn", user: opened.user });
+}
+
+/** Take over a session that does nothing until a second factor is set up: `freshToken(true)` sees that it is. */
+export function hold(held: Held): void {
+  keep(held);
+  if (session.get().status !== "settingUp") session.set({ status: "settingUp", email: held.email });
+}
+
+function keep({ accessToken, expiresAt }: { accessToken: string; expiresAt: string }): void {
+  const end = Date.parse(expiresAt);
+  token = { text: accessToken, staleAt: end - Math.min(MARGIN, (end - Date.now()) / 4) };
 }
 
 /** Forget everything; `expired` when it was not the user's wish. Other tabs follow. */
@@ -88,11 +105,13 @@ export function currentToken(): string | null {
 async function refresh(): Promise<string | null> {
   try {
     // one tab at a time: two tabs with the same cookie would look like a stolen one
-    const opened = await exclusively(async () =>
-      unwrap(await anonymousClient.mutation(RefreshSessionDocument, {}).toPromise()),
-    );
-    enter(opened);
-    return opened.accessToken;
+    return await exclusively(async () => {
+      const result = await anonymousClient.mutation(RefreshSessionDocument, {}).toPromise();
+      const answer = result.data?.refreshSession;
+      if (answer?.__typename === "SecondFactorSetUpNeeded") hold(answer);
+      else enter(unwrap(result));
+      return currentToken();
+    });
   } catch (error) {
     if (isTransient(error)) throw error;
     leave(session.get().status === "signedIn");

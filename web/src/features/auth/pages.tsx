@@ -5,12 +5,13 @@ import { Button, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
-import { anonymousClient, enter, session } from "@/lib/session";
+import { anonymousClient, enter, hold, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
 import { CodeForm } from "./code-form";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
 import { m } from "./messages";
+import { SetUpPage } from "./set-up-page";
 import { ContinueWith, SignInProblem, useSignInMethods } from "./single-sign-on";
 
 const FIELDS = ["email", "password", "name"];
@@ -25,8 +26,10 @@ export function SignInPage() {
     const result = await anonymousClient.mutation(LogInDocument, { input: { email, password } }).toPromise();
     const answer = result.data?.logIn;
     if (answer?.__typename === "SecondFactorNeeded") setChallenge(answer.challenge);
+    else if (answer?.__typename === "SecondFactorSetUpNeeded") hold(answer);
     else enter(unwrap(result));
   });
+  if (current.status === "settingUp") return <SetUpPage />;
   if (challenge)
     return (
       <AuthFrame title={m.signIn}>
@@ -86,8 +89,12 @@ export function SignInPage() {
 export function SignUpPage() {
   const { next } = useSearch({ from: "/sign-up" });
   const form = useForm(FIELDS, async ({ email = "", password = "", name = "" }) => {
-    enter(unwrap(await anonymousClient.mutation(RegisterDocument, { input: { email, password, name } }).toPromise()));
+    const result = await anonymousClient.mutation(RegisterDocument, { input: { email, password, name } }).toPromise();
+    const answer = result.data?.register;
+    if (answer?.__typename === "SecondFactorSetUpNeeded") hold(answer);
+    else enter(unwrap(result));
   });
+  if (useStore(session).status === "settingUp") return <SetUpPage />;
   return (
     <AuthFrame title={m.makeAnAccount}>
       {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { useClient, useQuery } from "urql";
 import { Ago, Code, CopyButton } from "@/components/data";
 import { Note, Panel } from "@/components/layout";
-import { Button, TextField } from "@/components/ui";
+import { Button, classes, TextField } from "@/components/ui";
 import {
   BeginSecondFactorDocument,
   ConfirmSecondFactorDocument,
@@ -48,7 +48,7 @@ export function SecondFactorPanel() {
   );
 }
 
-function RecoveryCodes({ codes }: { codes: readonly string[] }) {
+export function RecoveryCodes({ codes }: { codes: readonly string[] }) {
   if (codes.length === 0) return null;
   const text = codes.join("\n");
   return (
@@ -61,7 +61,8 @@ function RecoveryCodes({ codes }: { codes: readonly string[] }) {
   );
 }
 
-function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
+/** `narrow`: the picture stands above the field, not beside it. */
+export function SetUp({ made, narrow }: { made: (codes: readonly string[]) => void; narrow?: boolean }) {
   const client = useClient();
   const [secret, setSecret] = useState<{ secret: string; qr: string } | null>(null);
   const begin = useForm(FIELDS, async ({ password = "" }) => {
@@ -72,8 +73,8 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
   });
   if (!secret)
     return (
-      <form onSubmit={begin.submit} className="grid items-end gap-3 sm:grid-cols-[1fr_auto]">
-        <p className="text-muted sm:col-span-2">{m.whatASecondFactorIs}</p>
+      <form onSubmit={begin.submit} className={classes("grid items-end gap-3", !narrow && "sm:grid-cols-[1fr_auto]")}>
+        <p className={classes("text-muted", !narrow && "sm:col-span-2")}>{m.whatASecondFactorIs}</p>
         <TextField
           label={m.yourPassword}
           name="password"
@@ -88,7 +89,7 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
       </form>
     );
   return (
-    <form onSubmit={confirm.submit} className="grid gap-3 sm:grid-cols-[auto_1fr]">
+    <form onSubmit={confirm.submit} className={classes("grid gap-3", !narrow && "sm:grid-cols-[auto_1fr]")}>
       <img src={secret.qr} alt={m.qrCode} className="size-48 rounded-lg bg-white p-2" />
       <div className="grid content-start gap-3">
         <p className="text-muted">{m.howToSetUp}</p>
