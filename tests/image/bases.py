@@ -76,32 +76,40 @@ def make(folder: Path) -> Sequence[str]:
     """Make what is missing, in a folder of some 600 MB; returns what the build needs to see of this machine."""
     told = versions()
     debian = told["DEBIAN"]
+    cargo, rustup = homes()
+    shared = [f"--volume={cargo}:{cargo}", f"--volume={rustup}:{rustup}:ro"]
+    wanted = {
+        f"python:{told['PYTHON']}-slim-{debian}": (_python, PYTHON),
+        f"node:{told['NODE']}-{debian}-slim": (_node, NODE),
+        f"rust:{told['RUST']}-slim-{debian}": (None, RUST),
+    }
+    missing = [name for name in wanted if not there(name)]
+    if not missing:
+        return shared
+    slim = _slim(folder, debian)
+    for name in missing:
+        prepare, text = wanted[name]
+        if prepare:
+            prepare(folder, told)
+        kind = name.partition(":")[0]
+        toolchain = run("rustup", "show", "active-toolchain").split()[0] if kind == "rust" else ""
+        python = f"python{told['PYTHON']}"
+        recipe = text.format(slim=slim, python=python, cargo=cargo, rustup=rustup, toolchain=toolchain)
+        (folder / f"{kind}.base").write_text(recipe)
+        buildah(folder / f"{kind}.base", f"docker.io/library/{name}", folder)
+    return shared
+
+
+def _slim(folder: Path, debian: str) -> str:
     slim = f"localhost/debian-slim:{debian}"
     if not there(slim):
         packages = LIBRARIES.replace(" ", ",")
         lean = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")]
         run("mmdebstrap", "--variant=minbase", f"--include={packages}", *lean, debian, folder / "slim.tar")
-        (folder / "slim").write_text(
-            "FROM scratch\nADD slim.tar /\nENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-        )
+        path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        (folder / "slim").write_text(f"FROM scratch\nADD slim.tar /\nENV PATH={path}\n")
         buildah(folder / "slim", slim, folder)
-    cargo, rustup = homes()
-    python = f"python{told['PYTHON']}"
-    for name, made, text in (
-        (f"python:{told['PYTHON']}-slim-{debian}", _python, PYTHON),
-        (f"node:{told['NODE']}-{debian}-slim", _node, NODE),
-        (f"rust:{told['RUST']}-slim-{debian}", None, RUST),
-    ):
-        if there(name):
-            continue
-        if made:
-            made(folder, told)
-        kind = name.partition(":")[0]
-        toolchain = run("rustup", "show", "active-toolchain").split()[0] if kind == "rust" else ""
-        recipe = text.format(slim=slim, python=python, cargo=cargo, rustup=rustup, toolchain=toolchain)
-        (folder / f"{kind}.base").write_text(recipe)
-        buildah(folder / f"{kind}.base", f"docker.io/library/{name}", folder)
-    return [f"--volume={cargo}:{cargo}", f"--volume={rustup}:{rustup}:ro"]
+    return slim
 
 
 def _python(folder: Path, told: dict[str, str]) -> None:
