@@ -11,6 +11,7 @@ import {
   SecondFactorDocument,
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
+import { CurrentPassword } from "./auth-form";
 import { useForm } from "./form";
 import { m } from "./messages";
 
@@ -74,14 +75,7 @@ function SetUp({ made }: { made: (codes: readonly string[]) => void }) {
     return (
       <form onSubmit={begin.submit} className="grid items-end gap-3 sm:grid-cols-[1fr_auto]">
         <p className="text-muted sm:col-span-2">{m.whatASecondFactorIs}</p>
-        <TextField
-          label={m.yourPassword}
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          error={begin.errorOf("password") ?? begin.general?.message}
-        />
+        <CurrentPassword form={begin} label={m.yourPassword} error={begin.general?.message} />
         <Button type="submit" busy={begin.busy}>
           {m.setUp}
         </Button>
@@ -133,14 +127,7 @@ function Change({ made, off }: { made: (codes: readonly string[]) => void; off: 
     );
   return (
     <form onSubmit={form.submit} className="grid items-start gap-3 sm:grid-cols-2">
-      <TextField
-        label={m.yourPassword}
-        name="password"
-        type="password"
-        autoComplete="current-password"
-        required
-        error={form.errorOf("password") ?? form.general?.message}
-      />
+      <CurrentPassword form={form} label={m.yourPassword} error={form.general?.message} />
       <TextField
         label={m.code}
         name="code"
