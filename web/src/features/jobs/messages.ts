@@ -89,6 +89,7 @@ export const m = messages("jobs", {
   outcomeUnderWay: "under way",
   pageMayBeClosed: "You may close this page: the job goes on, and stands under Jobs.",
   pageThroughAll: "Page through all {rows}",
+  partIsTooLarge: "This part of the result is too large to be shown here. It is in the download.",
   peakMemory: "Peak memory",
   pipeline: "Pipeline",
   placeByte: "byte {number}",
