@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
@@ -119,6 +120,34 @@ class DatasetUse:
     created_at: datetime
 
 
+@strawberry.type(description="The value of a column that a result was partitioned by; its file does not hold it.")
+class PartitionValue:
+    """A column of a folder's name; `value` is null for nulls."""
+
+    column: str
+    value: str | None
+
+
+@strawberry.type(description="The result that a data set was made of, known also when the job is gone.")
+class DatasetOrigin:
+    """A job, and which file of its result."""
+
+    job_id: strawberry.ID
+    job_name: str
+    file: str
+    partition: list[PartitionValue]
+
+    @classmethod
+    def from_json(cls, origin: dict[str, Any]) -> DatasetOrigin:
+        """Make it of a stored origin."""
+        return cls(
+            job_id=strawberry.ID(to_global("Job", UUID(origin["jobId"]))),
+            job_name=origin["jobName"],
+            file=origin["file"],
+            partition=[PartitionValue(column=item["column"], value=item.get("value")) for item in origin["partition"]],
+        )
+
+
 USES_MOST = 50
 
 
@@ -194,7 +223,12 @@ class Dataset(Node):
             return None
         return DatasetError(code=error["code"], message=error["message"], hint=error.get("hint"))
 
-    @field(description="The job that made it, when it was not uploaded.")
+    @field(description="The result that it was made of; null for uploads and tables that came by Flight.")
+    def origin(self) -> DatasetOrigin | None:
+        """Lineage that outlives the job."""
+        return None if self.row.origin is None else DatasetOrigin.from_json(self.row.origin)
+
+    @field(description="The job that made it, when it was not uploaded and the job is still there.")
     def source_job_id(self) -> strawberry.ID | None:
         """Global id of the job."""
         job_id = self.row.source_job_id
