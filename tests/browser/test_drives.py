@@ -9,8 +9,9 @@ import pytest
 from tests.browser.chromium import run_drive
 from tests.stack import ROOT, Stack
 
-# the tour is `make pictures`, the drive axe.mjs goes through the same pages; single sign-on has a stack of its own
-OTHERS = {"browser.mjs", "tour.mjs", "sso.mjs"}
+# the tour is `make pictures`, the drive axe.mjs goes through the same pages; single sign-on and crashes have stacks of
+# their own
+OTHERS = {"browser.mjs", "tour.mjs", "sso.mjs", "crash.mjs"}
 DRIVES = sorted(path.name for path in (ROOT / "web/e2e").glob("*.mjs") if path.name not in OTHERS)
 
 
