@@ -14,6 +14,7 @@ export const m = messages("datasets", {
   checkClocks: "Check the clocks of this computer and of the server, then resume.",
   checkConnection: "Check the connection, then resume. What was sent is kept.",
   checkConnectionSentIsKept: "What was sent is kept. Check the connection, then resume.",
+  chooseAFolder: "Choose a folder",
   chooseFiles: "Choose files",
   chooseTheSameFile: "Choose the same file again, and it goes on where it stopped.",
   code: "Code {code}",
