@@ -172,6 +172,11 @@ async def made_of(session: AsyncSession, job_ids: Collection[UUID]) -> Sequence[
     return (await session.scalars(query)).all()
 
 
+async def living_jobs(session: AsyncSession, job_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of the jobs that are not deleted."""
+    return frozenset(await session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.deleted_at.is_(None))))
+
+
 async def keys_made_of(session: AsyncSession, job_id: UUID) -> frozenset[str]:
     """Return the keys of a job's objects that data sets need."""
     query = select(Dataset.s3_key).where(Dataset.source_job_id == job_id, Dataset.deleted_at.is_(None))

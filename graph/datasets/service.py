@@ -129,6 +129,11 @@ class DatasetService:
         async with self._db.tenant(workspace_id) as session:
             return await repository.readers(session, dataset_id, limit)
 
+    async def living_jobs(self, workspace_id: UUID, job_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of the jobs that are not deleted."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.living_jobs(session, job_ids)
+
     async def made_of(self, workspace_id: UUID, job_ids: Collection[UUID]) -> Sequence[Dataset]:
         """Return the data sets made of these jobs' results, oldest first."""
         async with self._db.tenant(workspace_id) as session:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
+from strawberry.dataloader import DataLoader
 from strawberry.scalars import JSON
 
 from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
@@ -229,10 +231,12 @@ class Dataset(Node):
         return None if self.row.origin is None else DatasetOrigin.from_json(self.row.origin)
 
     @field(description="The job that made it, when it was not uploaded and the job is still there.")
-    def source_job_id(self) -> strawberry.ID | None:
-        """Global id of the job."""
+    async def source_job_id(self, info: Info) -> strawberry.ID | None:
+        """Global id of the job; null from its deletion on, though its row goes a little later."""
         job_id = self.row.source_job_id
-        return None if job_id is None else strawberry.ID(to_global("Job", job_id))
+        if job_id is None or not await _living_jobs(info).load(job_id):
+            return None
+        return strawberry.ID(to_global("Job", job_id))
 
     @field(description="The jobs that read it, newest first; the newest fifty.")
     async def used_by(self, info: Info) -> list[DatasetUse]:
@@ -270,6 +274,19 @@ class Dataset(Node):
         except Conflict:
             return None
         return result_types.flight_access(info, ["datasets", self.id], table.ticket, table.expires_at)
+
+
+def _living_jobs(info: Info) -> DataLoader[UUID, bool]:
+    """Whether jobs of the active workspace are there, batched over all data sets of the answer."""
+
+    async def load(ids: Sequence[UUID]) -> list[bool]:
+        found = await dataset_service(info).living_jobs(info.context.workspace_id, ids)
+        return [key in found for key in ids]
+
+    loader: DataLoader[UUID, bool] = info.context.loaders.setdefault(
+        "datasets.living_jobs", DataLoader(load, cache=False)
+    )
+    return loader
 
 
 @strawberry.input
