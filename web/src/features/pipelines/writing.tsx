@@ -38,11 +38,13 @@ export function Writing({ output, columns, dispatch }: Props) {
               ))}
             </Select>
             {hasHeader(format) && (
-              <Checkbox
-                label={m.columnNamesFirst}
-                checked={output.header !== false}
-                change={(header) => set({ header: header ? undefined : false })}
-              />
+              <div className="self-end pb-1.5">
+                <Checkbox
+                  label={m.columnNamesFirst}
+                  checked={output.header !== false}
+                  change={(header) => set({ header: header ? undefined : false })}
+                />
+              </div>
             )}
           </div>
           {hasFormulas(format) && (
