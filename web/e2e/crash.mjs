@@ -55,18 +55,21 @@ try {
       assert.equal(host, hostname(), "the worker runs on this machine");
       process.kill(Number(pid), "SIGKILL");
     }
-    await page.getByText("attempt 2 of 3").waitFor(RECOVERED);
+    await page.getByText("attempt 2 of 3", { exact: true }).waitFor(RECOVERED);
     await page.getByText("Running", { exact: true }).waitFor(RECOVERED);
     assert.equal(await page.evaluate(() => globalThis.loadedOnce), true);
     await page.getByText(/^History/).click();
     const history = page.getByRole("list", { name: "History of the job" }).getByRole("listitem");
-    await history.filter({ hasText: "Queued again: the attempt broke off" }).waitFor();
+    await history.filter({ hasText: "Queued again: the attempt broke off" }).first().waitFor();
     await look(page, "job-second-attempt");
   });
 
   await step("its log tells of both attempts, and it is cancelled as ever", async () => {
     const log = page.getByRole("list", { name: "Log of the job" });
-    await log.getByText(/stopped answering during attempt 1/).waitFor();
+    await log
+      .getByText(/stopped answering during attempt 1/)
+      .first()
+      .waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByText("Cancelled", { exact: true }).waitFor();
   });
