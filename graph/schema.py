@@ -50,6 +50,7 @@ from graph.second_factor.resolvers import SecondFactorMutation, SecondFactorQuer
 from graph.subscriptions.resolvers import JobsSubscription
 from graph.uploads.resolvers import UploadsMutation, UploadsQuery, load_upload
 from graph.users.oidc_resolvers import OidcMutation, OidcQuery
+from graph.users.profile_resolvers import ProfileMutation
 from graph.users.resolvers import UsersMutation, UsersQuery, load_api_token, load_user
 from graph.webhooks.resolvers import WebhooksMutation, WebhooksQuery, load_webhook, load_webhook_delivery
 from graph.workspaces.resolvers import WorkspacesMutation, load_workspace
@@ -100,6 +101,7 @@ class Query(
 @strawberry.type
 class Mutation(
     UsersMutation,
+    ProfileMutation,
     OidcMutation,
     RecoveryMutation,
     SecondFactorMutation,

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, s
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.pagination import Page, make_page, page_query
+from graph.datasets.repository import stored_apart
 from graph.models import AuditLog, Dataset, Job, User, Workspace
 
 WORKSPACES_MOST = 100
@@ -113,8 +114,8 @@ async def storage_figures(session: AsyncSession) -> StorageFigures:
             Dataset.size_bytes.label("datasets"),
             literal(0, bytes_of).label("results"),
         )
-        # what a job published is counted with the job
-        .where(Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)),
+        # what a job still offers as its result is counted with the job
+        .where(Dataset.deleted_at.is_(None), stored_apart()),
         select(Job.workspace_id, literal(0, bytes_of), result + rejects).where(
             Job.status == "SUCCEEDED",
             Job.result_expired_at.is_(None),

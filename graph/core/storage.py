@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -336,11 +336,11 @@ class Storage:
             batch = [{"Key": key} for key in keys[start : start + 1000]]
             await self._call("delete_objects", Delete={"Objects": batch, "Quiet": True})
 
-    async def delete_prefix(self, prefix: str) -> int:
-        """Delete all objects under a prefix (it must name a workspace); returns how many."""
+    async def delete_prefix(self, prefix: str, keep: Collection[str] = ()) -> int:
+        """Delete all objects under a prefix (it must name a workspace) but those of `keep`; returns how many."""
         if not prefix.startswith("w/") or prefix.count("/") < 2:
             raise ValueError(f"refusing to delete the prefix {prefix!r}: it names no workspace")
-        keys = [item.key async for item in self.list_keys(prefix)]
+        keys = [item.key async for item in self.list_keys(prefix) if item.key not in keep]
         await self.delete_keys(keys)
         return len(keys)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, inspect, select, update
+from sqlalchemy import ColumnElement, delete, func, inspect, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, load_only
@@ -151,6 +151,47 @@ async def readers(session: AsyncSession, dataset_id: UUID, limit: int) -> Sequen
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
+
+
+def stored_apart() -> ColumnElement[bool]:
+    """Whether a data set's bytes are its own, rather than those of a job's result that is still kept."""
+    held = select(Job.id).where(
+        Job.id == Dataset.source_job_id, Job.deleted_at.is_(None), Job.result_expired_at.is_(None)
+    )
+    return or_(Dataset.source_job_id.is_(None), ~held.correlate(Dataset).exists())
+
+
+async def made_of(session: AsyncSession, job_ids: Collection[UUID]) -> Sequence[Dataset]:
+    """Return the data sets made of these jobs' results, oldest first, previews not loaded."""
+    query = (
+        select(Dataset)
+        .where(Dataset.source_job_id.in_(job_ids), Dataset.deleted_at.is_(None))
+        .order_by(Dataset.id)
+        .options(_LEAN)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def living_jobs(session: AsyncSession, job_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of the jobs that are not deleted."""
+    return frozenset(await session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.deleted_at.is_(None))))
+
+
+async def keys_made_of(session: AsyncSession, job_id: UUID) -> frozenset[str]:
+    """Return the keys of a job's objects that data sets need."""
+    query = select(Dataset.s3_key).where(Dataset.source_job_id == job_id, Dataset.deleted_at.is_(None))
+    return frozenset(await session.scalars(query))
+
+
+async def owns_object(session: AsyncSession, dataset: Dataset) -> bool:
+    """Tell whether nothing but this data set points to its object: no other one, and no job that keeps its result."""
+    held = select(Job.id).where(
+        Job.id == dataset.source_job_id, Job.deleted_at.is_(None), Job.result_expired_at.is_(None)
+    )
+    other = select(Dataset.id).where(
+        Dataset.s3_key == dataset.s3_key, Dataset.id != dataset.id, Dataset.deleted_at.is_(None)
+    )
+    return not await session.scalar(select(or_(held.exists(), other.exists())))
 
 
 async def deleted(session: AsyncSession, *, limit: int = 100) -> Sequence[Dataset]:

@@ -129,6 +129,16 @@ class DatasetService:
         async with self._db.tenant(workspace_id) as session:
             return await repository.readers(session, dataset_id, limit)
 
+    async def living_jobs(self, workspace_id: UUID, job_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of the jobs that are not deleted."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.living_jobs(session, job_ids)
+
+    async def made_of(self, workspace_id: UUID, job_ids: Collection[UUID]) -> Sequence[Dataset]:
+        """Return the data sets made of these jobs' results, oldest first."""
+        async with self._db.tenant(workspace_id) as session:
+            return await repository.made_of(session, job_ids)
+
     async def download_url(self, dataset: Dataset) -> str:
         """Return a presigned URL that downloads the file under its own name."""
         return await self._storage.sign_get(dataset.s3_key, dataset.file_name, media_type(dataset))
@@ -163,9 +173,14 @@ class DatasetService:
         return dataset_id
 
     async def remove(self, dataset: Dataset) -> None:
-        """Remove the objects of a deleted data set, then its row; what a job published stays with the job."""
-        if dataset.source_job_id is None:
-            await self._storage.delete_prefix(dataset.s3_key)
+        """Remove the object of a deleted data set, then its row; what a job still offers as its result stays.
+
+        Job and data set each say that they are gone before they look at the other: the later one finds it so.
+        """
+        async with self._db.system() as session:
+            owned = await repository.owns_object(session, dataset)
+        if owned:
+            await self._storage.delete_keys([dataset.s3_key])
         async with self._db.system() as session:
             await repository.forget(session, dataset.id)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import strawberry
+from strawberry.dataloader import DataLoader
 from strawberry.scalars import JSON
 
 from graph.api.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
@@ -119,6 +122,34 @@ class DatasetUse:
     created_at: datetime
 
 
+@strawberry.type(description="The value of a column that a result was partitioned by; its file does not hold it.")
+class PartitionValue:
+    """A column of a folder's name; `value` is null for nulls."""
+
+    column: str
+    value: str | None
+
+
+@strawberry.type(description="The result that a data set was made of, known also when the job is gone.")
+class DatasetOrigin:
+    """A job, and which file of its result."""
+
+    job_id: strawberry.ID
+    job_name: str
+    file: str
+    partition: list[PartitionValue]
+
+    @classmethod
+    def from_json(cls, origin: dict[str, Any]) -> DatasetOrigin:
+        """Make it of a stored origin."""
+        return cls(
+            job_id=strawberry.ID(to_global("Job", UUID(origin["jobId"]))),
+            job_name=origin["jobName"],
+            file=origin["file"],
+            partition=[PartitionValue(column=item["column"], value=item.get("value")) for item in origin["partition"]],
+        )
+
+
 USES_MOST = 50
 
 
@@ -194,11 +225,18 @@ class Dataset(Node):
             return None
         return DatasetError(code=error["code"], message=error["message"], hint=error.get("hint"))
 
-    @field(description="The job that made it, when it was not uploaded.")
-    def source_job_id(self) -> strawberry.ID | None:
-        """Global id of the job."""
+    @field(description="The result that it was made of; null for uploads and tables that came by Flight.")
+    def origin(self) -> DatasetOrigin | None:
+        """Lineage that outlives the job."""
+        return None if self.row.origin is None else DatasetOrigin.from_json(self.row.origin)
+
+    @field(description="The job that made it, when it was not uploaded and the job is still there.")
+    async def source_job_id(self, info: Info) -> strawberry.ID | None:
+        """Global id of the job; null from its deletion on, though its row goes a little later."""
         job_id = self.row.source_job_id
-        return None if job_id is None else strawberry.ID(to_global("Job", job_id))
+        if job_id is None or not await _living_jobs(info).load(job_id):
+            return None
+        return strawberry.ID(to_global("Job", job_id))
 
     @field(description="The jobs that read it, newest first; the newest fifty.")
     async def used_by(self, info: Info) -> list[DatasetUse]:
@@ -236,6 +274,19 @@ class Dataset(Node):
         except Conflict:
             return None
         return result_types.flight_access(info, ["datasets", self.id], table.ticket, table.expires_at)
+
+
+def _living_jobs(info: Info) -> DataLoader[UUID, bool]:
+    """Whether jobs of the active workspace are there, batched over all data sets of the answer."""
+
+    async def load(ids: Sequence[UUID]) -> list[bool]:
+        found = await dataset_service(info).living_jobs(info.context.workspace_id, ids)
+        return [key in found for key in ids]
+
+    loader: DataLoader[UUID, bool] = info.context.loaders.setdefault(
+        "datasets.living_jobs", DataLoader(load, cache=False)
+    )
+    return loader
 
 
 @strawberry.input

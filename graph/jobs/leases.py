@@ -7,7 +7,7 @@ the newest changes nothing and answers `None` or False: the worker then stops it
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,6 +21,7 @@ from graph.core.events import Events
 from graph.core.settings import Settings
 from graph.core.storage import Storage
 from graph.core.telemetry import JOB_WAIT_SECONDS, JOBS_ENDED, LEASE_EXPIRIES, RETRIES
+from graph.datasets import repository as datasets
 from graph.jobs import claim_repository as claims
 from graph.jobs import lease_repository as repository
 from graph.jobs import state as machine
@@ -334,18 +335,20 @@ class Leases:
                 await repository.mark_cleaned(session, [attempt.id for attempt in attempts])
         return len(attempts)
 
-    async def _clear(self, prefix: str) -> None:
+    async def _clear(self, prefix: str, keep: Collection[str] = ()) -> None:
         """Remove objects, and what a killed engine had begun to upload."""
         for begun in await self._storage.list_multiparts(prefix):
             await self._storage.abort_multipart(begun.key, begun.upload_id)
-        await self._storage.delete_prefix(prefix)
+        await self._storage.delete_prefix(prefix, keep)
 
     async def clear_deleted_jobs(self) -> int:
-        """Delete objects and rows of jobs that users deleted; returns how many went."""
+        """Delete objects and rows of jobs that users deleted, but for what data sets need; returns how many went."""
         async with self._db.system() as session:
             jobs = await repository.deleted_jobs(session, SWEEP_BATCH)
         for job in jobs:
-            await self._clear(job_prefix(job.workspace_id, job.id))
+            async with self._db.system() as session:
+                kept = await datasets.keys_made_of(session, job.id)
+            await self._clear(job_prefix(job.workspace_id, job.id), kept)
             async with self._db.system() as session:
                 await repository.forget_job(session, job.id)
         return len(jobs)

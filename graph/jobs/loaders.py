@@ -35,6 +35,19 @@ def datasets(info: Info) -> DataLoader[UUID, Dataset | None]:
     return loader
 
 
+def made_of(info: Info) -> DataLoader[UUID, dict[str, Dataset]]:
+    """Data sets by object key, by the job of whose result they were made."""
+
+    async def load(ids: Sequence[UUID]) -> list[dict[str, Dataset]]:
+        found = await dataset_service(info).made_of(info.context.workspace_id, ids)
+        return [{row.s3_key: row for row in found if row.source_job_id == key} for key in ids]
+
+    loader: DataLoader[UUID, dict[str, Dataset]] = info.context.loaders.setdefault(
+        "jobs.made_of", DataLoader(load, cache=False)
+    )
+    return loader
+
+
 def attempts(info: Info) -> DataLoader[UUID, list[JobAttempt]]:
     """Attempts by job, in order."""
 

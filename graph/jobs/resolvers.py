@@ -13,6 +13,13 @@ from graph.api.fields import mutation, query
 from graph.api.permissions import CanRead, CanWrite
 from graph.context import Info
 from graph.core.ids import from_global, to_global, try_global
+from graph.datasets.types import Dataset
+from graph.jobs.dataset_types import (
+    CreateDatasetsFromJobInput,
+    CreateDatasetsFromJobResult,
+    CreateDatasetsFromJobSuccess,
+    result_datasets,
+)
 from graph.jobs.loaders import job_service
 from graph.jobs.orders import Order
 from graph.jobs.repository import DOCUMENTS
@@ -98,6 +105,25 @@ class JobsMutation:
             timeout_seconds=input.timeout_seconds,
         )
         return RunJobSuccess(job=Job.of(await job_service(info).run(viewer.workspace_id, viewer.user_id, order)))
+
+    @mutation(
+        CanWrite,
+        description="Make data sets of the files of a finished job's result. Nothing is copied, and each lives as long "
+        "as it is wanted, whatever becomes of the job. Asking again gives the same data sets.",
+    )
+    async def create_datasets_from_job(
+        self, info: Info, input: CreateDatasetsFromJobInput
+    ) -> CreateDatasetsFromJobResult:
+        """Make data sets of a result."""
+        viewer = info.context.require_viewer()
+        rows = await result_datasets(info).create(
+            viewer.workspace_id,
+            viewer.user_id,
+            from_global(input.job_id, "Job", path=("jobId",)),
+            name=input.name,
+            files=input.files,
+        )
+        return CreateDatasetsFromJobSuccess(datasets=[Dataset.of(row) for row in rows])
 
     @mutation(CanWrite, description="Cancel a job that waits or runs.")
     async def cancel_job(self, info: Info, input: CancelJobInput) -> CancelJobResult:

@@ -12,7 +12,7 @@ from graph.api.fields import field
 from graph.api.scalars import Int64
 from graph.context import Info
 from graph.core.ids import to_global
-from graph.datasets.types import Column, Preview
+from graph.datasets.types import Column, Dataset, Preview
 from graph.jobs import loaders
 from graph.jobs.receipt import with_attempts
 from graph.jobs.results import ResultService, SignedUrl
@@ -41,6 +41,13 @@ class ResultFile:
     async def url(self, info: Info) -> str:
         """Presigned URL."""
         return (await result_service(info).file_url(self.row, self.index)).url
+
+    @field(description="The data set that was made of it with createDatasetsFromJob; null when there is none.")
+    async def dataset(self, info: Info) -> Dataset | None:
+        """Batched over all files of the answer."""
+        made = await loaders.made_of(info).load(self.row.id)
+        found = made.get((self.row.result or {})["files"][self.index]["key"])
+        return None if found is None else Dataset.of(found)
 
 
 @strawberry.type(description="Rows that could not be used, each with line, byte offset, column, reason and raw text.")

@@ -273,6 +273,8 @@ class JobService:
     async def delete(self, workspace_id: UUID, user_id: UUID, job_id: UUID) -> UUID:
         """Delete a job that has ended, with its result; the row is hidden at once, then the objects go.
 
+        Those of which data sets were made stay: they are the data sets' from now on.
+
         Raises `NotFound`, or `Conflict` (JOB_RUNNING) while it has not ended.
         """
         async with self._db.tenant(workspace_id) as session:
@@ -284,8 +286,10 @@ class JobService:
             job.sequence += 1
             await self._write_down(session, job, user_id, action="delete", kind="deleted", text="Deleted.")
         await self._announce(job)
+        async with self._db.tenant(workspace_id) as session:
+            kept = await datasets.keys_made_of(session, job.id)
         with contextlib.suppress(ServiceUnavailable):  # the purge removes what is left, and later the row
-            await self._storage.delete_prefix(job_prefix(workspace_id, job.id))
+            await self._storage.delete_prefix(job_prefix(workspace_id, job.id), kept)
         return job_id
 
     async def _lock(self, session: AsyncSession, job_id: UUID) -> tuple[Job, datetime]:

@@ -18,7 +18,9 @@ DATASET_STATUSES: Final = ("INSPECTING", "READY", "FAILED")
 class Dataset(TenantRow):
     """One data set: a source file (`s3_key`), or several (`files`: key, name, sizeBytes, rows).
 
-    `etag` is the storage's, of the source file when it was complete; None for those of before it was kept.
+    `etag` is the storage's, of the source file when it was complete; None for those of before it was kept. One made of
+    a job's result points to the job's own object, which stays until neither needs it; `source_job_id` is None once the
+    job is gone, `origin` still says what it was: {jobId, jobName, file, partition: [{column, value}]}.
     """
 
     __tablename__ = "datasets"
@@ -27,6 +29,8 @@ class Dataset(TenantRow):
         Index("ix_datasets_workspace_id_id", "workspace_id", "id", postgresql_where=text("deleted_at IS NULL")),
         # is there a row for this object?
         Index("ix_datasets_s3_key", "s3_key"),
+        # what was made of this job's result?
+        Index("ix_datasets_source_job_id", "source_job_id", postgresql_where=text("source_job_id IS NOT NULL")),
     )
 
     name: Mapped[str]
@@ -50,3 +54,4 @@ class Dataset(TenantRow):
     deleted_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     source_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    origin: Mapped[Json | None]

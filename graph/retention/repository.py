@@ -81,7 +81,7 @@ async def set_policy(session: AsyncSession, workspace_id: UUID, days: dict[str, 
 
 
 async def old_results(session: AsyncSession, default: int, shortest_days: int, limit: int) -> Sequence[Job]:
-    """Return jobs, locked, whose result is past its time; not those of which a data set was made."""
+    """Return jobs, locked, whose result is past its time."""
     query = (
         select(Job)
         .outerjoin(RetentionPolicy, RetentionPolicy.workspace_id == Job.workspace_id)
@@ -91,7 +91,6 @@ async def old_results(session: AsyncSession, default: int, shortest_days: int, l
             Job.result_expired_at.is_(None),
             Job.deleted_at.is_(None),
             _past(func.coalesce(Job.finished_at, Job.created_at), "results", default),
-            ~exists().where(Dataset.source_job_id == Job.id),
         )
         .order_by(Job.id)
         .limit(limit)

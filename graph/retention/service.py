@@ -19,6 +19,7 @@ from graph.core.errors import InvalidInput, NotFound
 from graph.core.events import Events
 from graph.core.settings import Settings
 from graph.core.storage import Storage
+from graph.datasets import repository as datasets
 from graph.jobs import lease_repository as leases
 from graph.models import Job
 from graph.retention import repository
@@ -111,11 +112,13 @@ class RetentionService:
         return len(jobs)
 
     async def clear_expired(self) -> int:
-        """Remove the objects of expired results."""
+        """Remove the objects of expired results, but for those that data sets need."""
         async with self._db.system() as session:
             attempts = await repository.expired_attempts(session, BATCH)
         for attempt in attempts:
-            await self._storage.delete_prefix(attempt.output_prefix)
+            async with self._db.system() as session:
+                kept = await datasets.keys_made_of(session, attempt.job_id)
+            await self._storage.delete_prefix(attempt.output_prefix, kept)
         if attempts:
             async with self._db.system() as session:
                 await repository.mark_cleaned(session, [attempt.id for attempt in attempts])

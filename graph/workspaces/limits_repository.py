@@ -10,12 +10,13 @@ from sqlalchemy import BigInteger, ScalarSelect, Select, Uuid, bindparam, func, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.core.errors import NotFound
+from graph.datasets.repository import stored_apart
 from graph.models import Dataset, Job, Upload, Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a workspace does now. Results that became data sets are stored, and counted, once."""
+    """What a workspace does now. Results that became data sets are stored, and counted, once: with the job."""
 
     running_jobs: int
     unfinished_jobs: int
@@ -55,7 +56,7 @@ def _usage() -> Select[Workspace, int, int, int]:
         return counted.where(Job.workspace_id == workspace_id, Job.status.in_(statuses)).scalar_subquery()
 
     datasets = select(func.coalesce(func.sum(Dataset.size_bytes), 0)).where(
-        Dataset.workspace_id == workspace_id, Dataset.deleted_at.is_(None), Dataset.source_job_id.is_(None)
+        Dataset.workspace_id == workspace_id, Dataset.deleted_at.is_(None), stored_apart()
     )
     results = select(func.coalesce(func.sum(Job.result_bytes), 0)).where(
         Job.workspace_id == workspace_id,

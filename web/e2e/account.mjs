@@ -31,6 +31,16 @@ try {
     await look(page, "account");
   });
 
+  await step("the name is changed, everywhere at once", async () => {
+    await page.getByLabel("Name", { exact: true }).fill("Esha Rao");
+    await page.getByRole("button", { name: "Rename" }).click();
+    await page.getByRole("link", { name: "Esha Rao" }).waitFor();
+    assert.equal(await whoAmI(), "Esha Rao");
+    await page.getByLabel("Name", { exact: true }).fill("Esha");
+    await page.getByRole("button", { name: "Rename" }).click();
+    await page.getByRole("link", { name: "Esha", exact: true }).waitFor();
+  });
+
   await step("a program can use it", async () => assert.equal(await whoAmI(), "Esha"));
 
   await step("it is shown this once only", async () => {

@@ -1,5 +1,6 @@
 // The pipeline builder: completion, a live preview behind each step, undo, versions compared. Needs BASE_URL.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { launch, look, signUp, stepper, uploadText, visit } from "./browser.mjs";
 
 const countries = ["India", "Nepal", "Bhutan", "Sri Lanka"];
@@ -97,6 +98,35 @@ try {
     await page.getByRole("button", { name: "Go back to version 1" }).click();
     await page.getByText("What stands above is version 1.").waitFor();
     assert.equal(await where.inputValue(), "amount > 100 AND lower(country) = 'india'");
+  });
+
+  await step("formulas are made harmless for those who open the result in a spreadsheet", async () => {
+    await page.getByLabel("Format of the result").selectOption("csv");
+    await page.getByText("How the result is written").click();
+    await page.getByLabel("Make formulas harmless").check();
+    await look(page, "builder-writing");
+    // another format has no such setting, and coming back it is not remembered by accident
+    await page.getByLabel("Format of the result").selectOption("parquet");
+    await page.getByLabel("Make formulas harmless").waitFor({ state: "detached" });
+    await page.getByText("Checked: it can run.").waitFor();
+    await page.getByLabel("Format of the result").selectOption("csv");
+    assert.equal(await page.getByLabel("Make formulas harmless").isChecked(), false);
+    await page.getByLabel("Make formulas harmless").check();
+    await page.getByRole("button", { name: "Add columns", exact: true }).click();
+    const derive = page.locator('[data-step="derive"]').last();
+    await derive.getByLabel("Name", { exact: true }).fill("formula");
+    await derive.getByLabel("Expression").fill("concat('=1+', order_id)");
+    await page.getByText("Checked: it can run.").waitFor();
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.waitForURL(/\/jobs\//);
+    await page.getByText("Succeeded").waitFor();
+    const waiting = page.waitForEvent("download");
+    await page
+      .getByRole("link", { name: /^Download/ })
+      .first()
+      .click();
+    const [, first] = readFileSync(await (await waiting).path(), "utf8").split("\n");
+    assert.match(first, /,'=1\+\d+/);
   });
 
   await step("nothing complained", async () => assert.deepEqual(complaints, []));

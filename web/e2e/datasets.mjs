@@ -1,5 +1,8 @@
 // What is in a data set: profiles, types with their reasons, where it goes, and a grid of many columns. Needs BASE_URL.
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { launch, look, signUp, stepper, uploadText, visit } from "./browser.mjs";
 
 const COLUMNS = 120;
@@ -23,6 +26,22 @@ try {
     await signUp(page, "Veda");
     await uploadText(page, "cities.csv", `${["city,people,code", ...cities].join("\n")}\n`);
     await uploadText(page, "wide.csv", `${wide.join("\n")}\n`);
+  });
+
+  await step("a folder is chosen: all its files arrive, hidden ones do not", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "karyaksham-e2e-"));
+    try {
+      mkdirSync(join(folder, "below"));
+      writeFileSync(join(folder, "north.csv"), "a\n1\n");
+      writeFileSync(join(folder, "below", "south.csv"), "a\n2\n");
+      writeFileSync(join(folder, ".hidden.csv"), "a\n3\n");
+      await page.getByLabel("Choose a folder").setInputFiles(folder);
+      for (const name of ["north.csv", "south.csv"])
+        await page.locator("tr", { hasText: name }).getByText("Ready").waitFor();
+      assert.equal(await page.getByText(".hidden.csv").count(), 0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   await step("all rows are profiled: different values, histogram, frequent values", async () => {

@@ -36,7 +36,7 @@ async def findings(services: Services, revision: str) -> tuple[list[str], list[s
     before = REVISIONS[REVISIONS.index(revision) - 1]
     statements: list[str] = []
     async with empty_database(services.settings.owner_database_url) as engine:
-        async with engine.begin() as connection:
+        async with engine.connect() as connection:
             await connection.run_sync(at, before)
             old = await tables(connection)
         event.listen(engine.sync_engine, "before_cursor_execute", lambda *args: statements.append(args[2].strip()))
@@ -96,7 +96,7 @@ async def test_what_breaks_is_found(services: Services) -> None:
 
 
 async def test_who_makes_others_wait_is_found(services: Services) -> None:
-    async with empty_database(services.settings.owner_database_url) as engine, engine.begin() as connection:
+    async with empty_database(services.settings.owner_database_url) as engine, engine.connect() as connection:
         await connection.run_sync(at, "head")
         known = await tables(connection)
     slow = [

@@ -14,6 +14,7 @@ from graph.context import Services
 from graph.core.errors import Conflict
 from graph.core.ids import to_global, uuid7
 from graph.core.settings import Settings
+from graph.datasets.service import DatasetService
 from graph.flight_tickets.service import FlightTables
 from graph.jobs.results import ResultService
 from graph.models import ApiToken, AuditLog, Dataset, Job, JobAttempt, JobEvent, Session
@@ -142,14 +143,19 @@ async def test_a_round_that_was_cut_is_finished_by_the_next(services: Services, 
     assert await present(services, keys) == [False, False]
 
 
-async def test_a_result_of_which_a_data_set_was_made_stays(services: Services, user: User) -> None:
+async def test_of_a_result_that_expired_stays_what_data_sets_need(services: Services, user: User) -> None:
     job, keys = await make_result(user, 50)
     async with services.db.tenant(user.workspace_id) as session:
         made = Dataset(workspace_id=user.workspace_id, name="d", file_name="d", s3_key=keys[0], size_bytes=4)
         made.source_job_id = job.id
         session.add(made)
     await retention(services, results=10).purge()
-    assert await present(services, keys) == [True, True]
+    assert await present(services, keys) == [True, False]
+    assert (await user.ask(RESULT, id=to_global("Job", job.id)))["result"]["expired"]
+    # the last one to need it goes
+    datasets = DatasetService(services.db, services.storage, services.queue)
+    await datasets.delete(user.workspace_id, user.id, made.id)
+    assert await present(services, keys) == [False, False]
 
 
 async def test_rejected_rows_may_go_before_the_result(services: Services, user: User) -> None:

@@ -53,6 +53,7 @@ OTHER_IDS: Final = {
 BY_NAME: Final = {
     "actorId": "User",
     "datasetId": "Dataset",
+    "jobId": "Job",
     "pipelineId": "Pipeline",
     "uploadId": "Upload",
     "workspaceId": "Workspace",

@@ -2,8 +2,8 @@ import { type FormEvent, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { Choice } from "@/components/choice";
 import { Confirm } from "@/components/confirm";
-import { Ago, Code, CopyButton, Data } from "@/components/data";
-import { Facts, Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
+import { Ago, Code, CopyButton } from "@/components/data";
+import { Failed, Loading, Note, PageHeader, Panel } from "@/components/layout";
 import { Button, Select, TextField } from "@/components/ui";
 import {
   AccountPageDocument,
@@ -21,6 +21,7 @@ import { useStore } from "@/lib/store";
 import { chooseTheme, THEMES, type Theme, theme } from "@/lib/theme";
 import { EmailPanel } from "./email-panel";
 import { m } from "./messages";
+import { NamePanel } from "./name-panel";
 import { PasswordPanel } from "./password-panel";
 import { SecondFactorPanel } from "./second-factor-panel";
 import { LinkedSignIns } from "./single-sign-on";
@@ -37,15 +38,7 @@ export function AccountPage() {
     <>
       <PageHeader title={m.account} />
       <div className="grid grid-cols-1 gap-4">
-        <Panel>
-          <Facts
-            facts={[
-              [m.name, <Data key="name">{me.name}</Data>],
-              [m.eMail, <Data key="email">{me.email}</Data>],
-              [m.since, <Ago key="since" time={me.createdAt} />],
-            ]}
-          />
-        </Panel>
+        <NamePanel me={me} />
         <EmailPanel />
         <PasswordPanel />
         <SecondFactorPanel />

@@ -1,9 +1,8 @@
-import { Note } from "@/components/layout";
 import { Button, TextField } from "@/components/ui";
-import { Words } from "@/components/words";
 import { ConfirmLogInDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter } from "@/lib/session";
+import { AuthForm, GeneralProblem } from "./auth-form";
 import { useForm } from "./form";
 import { m } from "./messages";
 
@@ -14,8 +13,16 @@ export function CodeForm({ challenge, again }: { challenge: string; again: () =>
   });
   return (
     <>
-      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
-      <form className="grid gap-4" onSubmit={form.submit}>
+      <GeneralProblem form={form} />
+      <AuthForm
+        form={form}
+        action={m.goOn}
+        more={
+          <Button variant="ghost" onClick={again}>
+            {m.beginAnew}
+          </Button>
+        }
+      >
         <TextField
           label={m.code}
           name="code"
@@ -26,13 +33,7 @@ export function CodeForm({ challenge, again }: { challenge: string; again: () =>
           hint={m.whatACodeIs}
           error={form.errorOf("code")}
         />
-        <Button type="submit" variant="primary" busy={form.busy}>
-          {m.goOn}
-        </Button>
-        <Button variant="ghost" onClick={again}>
-          {m.beginAnew}
-        </Button>
-      </form>
+      </AuthForm>
     </>
   );
 }

@@ -1,12 +1,12 @@
 import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { Note } from "@/components/layout";
-import { Button, TextField } from "@/components/ui";
-import { Words } from "@/components/words";
+import { TextField } from "@/components/ui";
 import { LogInDocument, RegisterDocument } from "@/gql/graphql";
 import { unwrap } from "@/lib/refusal";
 import { anonymousClient, enter, hold, session } from "@/lib/session";
 import { useStore } from "@/lib/store";
+import { AuthForm, CurrentPassword, EmailField, GeneralProblem, NewPassword } from "./auth-form";
 import { CodeForm } from "./code-form";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
@@ -39,29 +39,12 @@ export function SignInPage() {
   return (
     <AuthFrame title={m.signIn}>
       {expired && !form.general && <Note tone="warn" title={m.yourSessionHasEnded} hint={m.signInAgain} />}
-      {form.general ? <Note tone="bad" title={<Words text={form.general.message} />} /> : <SignInProblem />}
+      {form.general ? <GeneralProblem form={form} /> : <SignInProblem />}
       {methods?.password && (
-        <form className="grid gap-4" onSubmit={form.submit}>
-          <TextField
-            label={m.eMail}
-            name="email"
-            type="email"
-            autoComplete="username"
-            required
-            error={form.errorOf("email")}
-          />
-          <TextField
-            label={m.password}
-            name="password"
-            type="password"
-            autoComplete="current-password"
-            required
-            error={form.errorOf("password")}
-          />
-          <Button type="submit" variant="primary" busy={form.busy}>
-            {m.signIn}
-          </Button>
-        </form>
+        <AuthForm form={form} action={m.signIn}>
+          <EmailField form={form} />
+          <CurrentPassword form={form} />
+        </AuthForm>
       )}
       {methods && <ContinueWith methods={methods} next={next} />}
       {methods?.password && (
@@ -97,32 +80,12 @@ export function SignUpPage() {
   if (useStore(session).status === "settingUp") return <SetUpPage />;
   return (
     <AuthFrame title={m.makeAnAccount}>
-      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
-      <form className="grid gap-4" onSubmit={form.submit}>
+      <GeneralProblem form={form} />
+      <AuthForm form={form} action={m.makeAccount}>
         <TextField label={m.name} name="name" autoComplete="name" required error={form.errorOf("name")} />
-        <TextField
-          label={m.eMail}
-          name="email"
-          type="email"
-          autoComplete="username"
-          required
-          error={form.errorOf("email")}
-        />
-        <TextField
-          label={m.password}
-          name="password"
-          type="password"
-          autoComplete="new-password"
-          minLength={12}
-          maxLength={256}
-          required
-          hint={m.whatAPasswordIs}
-          error={form.errorOf("password")}
-        />
-        <Button type="submit" variant="primary" busy={form.busy}>
-          {m.makeAccount}
-        </Button>
-      </form>
+        <EmailField form={form} />
+        <NewPassword form={form} />
+      </AuthForm>
       <p className="text-muted">
         {m.haveAnAccount({
           link: (

@@ -1,9 +1,10 @@
 import { useRef, useState } from "react";
 import { useClient } from "urql";
 import { Note, Panel } from "@/components/layout";
-import { Button, TextField } from "@/components/ui";
+import { Button } from "@/components/ui";
 import { ChangePasswordDocument } from "@/gql/graphql";
 import { act } from "@/lib/client";
+import { CurrentPassword, NewPassword } from "./auth-form";
 import { useForm } from "./form";
 import { m } from "./messages";
 
@@ -21,25 +22,8 @@ export function PasswordPanel() {
   return (
     <Panel title={m.password}>
       <form ref={fields} onSubmit={form.submit} className="grid items-start gap-3 sm:grid-cols-2">
-        <TextField
-          label={m.currentPassword}
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          error={form.errorOf("password") ?? form.general?.message}
-        />
-        <TextField
-          label={m.newPassword}
-          name="newPassword"
-          type="password"
-          autoComplete="new-password"
-          minLength={12}
-          maxLength={256}
-          required
-          hint={m.whatANewPasswordIs}
-          error={form.errorOf("newPassword")}
-        />
+        <CurrentPassword form={form} label={m.currentPassword} error={form.general?.message} />
+        <NewPassword form={form} label={m.newPassword} name="newPassword" hint={m.whatANewPasswordIs} />
         <div>
           <Button type="submit" busy={form.busy}>
             {m.changePassword}

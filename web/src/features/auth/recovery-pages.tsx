@@ -2,11 +2,12 @@ import { Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
 import { Data } from "@/components/data";
 import { Note } from "@/components/layout";
-import { Button, TextField } from "@/components/ui";
+import { Button } from "@/components/ui";
 import { Words } from "@/components/words";
 import { RequestPasswordResetDocument, ResetPasswordDocument, VerifyEmailDocument } from "@/gql/graphql";
 import { messageOf, unwrap } from "@/lib/refusal";
 import { anonymousClient, freshToken, leave, session } from "@/lib/session";
+import { AuthForm, EmailField, GeneralProblem, NewPassword } from "./auth-form";
 import { useForm } from "./form";
 import { AuthFrame } from "./frame";
 import { m } from "./messages";
@@ -36,26 +37,15 @@ export function ForgotPasswordPage() {
   });
   return (
     <AuthFrame title={m.forgotYourPassword}>
-      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
+      <GeneralProblem form={form} />
       {sent ? (
         <div role="status">
           <Note title={m.linkToResetIsSent({ email: <Data>{sent}</Data> })} hint={m.howALinkWorks} />
         </div>
       ) : (
-        <form className="grid gap-4" onSubmit={form.submit}>
-          <TextField
-            label={m.eMail}
-            name="email"
-            type="email"
-            autoComplete="username"
-            required
-            hint={m.aLinkIsMailed}
-            error={form.errorOf("email")}
-          />
-          <Button type="submit" variant="primary" busy={form.busy}>
-            {m.sendLink}
-          </Button>
-        </form>
+        <AuthForm form={form} action={m.sendLink}>
+          <EmailField form={form} hint={m.aLinkIsMailed} />
+        </AuthForm>
       )}
       <ToSignIn>{m.backToSignIn}</ToSignIn>
     </AuthFrame>
@@ -73,28 +63,15 @@ export function NewPasswordPage() {
   });
   return (
     <AuthFrame title={m.chooseANewPassword}>
-      {form.general && <Note tone="bad" title={<Words text={form.general.message} />} />}
+      <GeneralProblem form={form} />
       {done ? (
         <div role="status">
           <Note title={m.theNewPasswordHolds} hint={m.signedOutEverywhere} />
         </div>
       ) : (
-        <form className="grid gap-4" onSubmit={form.submit}>
-          <TextField
-            label={m.newPassword}
-            name="password"
-            type="password"
-            autoComplete="new-password"
-            minLength={12}
-            maxLength={256}
-            required
-            hint={m.whatAPasswordIs}
-            error={form.errorOf("password")}
-          />
-          <Button type="submit" variant="primary" busy={form.busy}>
-            {m.setPassword}
-          </Button>
-        </form>
+        <AuthForm form={form} action={m.setPassword}>
+          <NewPassword form={form} label={m.newPassword} />
+        </AuthForm>
       )}
       <ToSignIn />
     </AuthFrame>

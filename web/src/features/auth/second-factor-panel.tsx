@@ -11,6 +11,7 @@ import {
   SecondFactorDocument,
 } from "@/gql/graphql";
 import { act } from "@/lib/client";
+import { CurrentPassword } from "./auth-form";
 import { useForm } from "./form";
 import { m } from "./messages";
 
@@ -75,14 +76,7 @@ export function SetUp({ made, narrow }: { made: (codes: readonly string[]) => vo
     return (
       <form onSubmit={begin.submit} className={classes("grid items-end gap-3", !narrow && "sm:grid-cols-[1fr_auto]")}>
         <p className={classes("text-muted", !narrow && "sm:col-span-2")}>{m.whatASecondFactorIs}</p>
-        <TextField
-          label={m.yourPassword}
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          error={begin.errorOf("password") ?? begin.general?.message}
-        />
+        <CurrentPassword form={begin} label={m.yourPassword} error={begin.general?.message} />
         <Button type="submit" busy={begin.busy}>
           {m.setUp}
         </Button>
@@ -134,14 +128,7 @@ function Change({ made, off }: { made: (codes: readonly string[]) => void; off: 
     );
   return (
     <form onSubmit={form.submit} className="grid items-start gap-3 sm:grid-cols-2">
-      <TextField
-        label={m.yourPassword}
-        name="password"
-        type="password"
-        autoComplete="current-password"
-        required
-        error={form.errorOf("password") ?? form.general?.message}
-      />
+      <CurrentPassword form={form} label={m.yourPassword} error={form.general?.message} />
       <TextField
         label={m.code}
         name="code"

@@ -116,7 +116,7 @@ function facts(dataset: Detail): [string, React.ReactNode][] {
     [m.rows, rows],
     [m.columns, dataset.schema ? count(dataset.schema.length) : "–"],
     [m.format, <Data key="format">{packed.filter((part) => part && part !== "none").join(", ") || "–"}</Data>],
-    [m.uploaded, <Ago key="ago" time={dataset.createdAt} />],
+    [dataset.origin ? m.made : m.uploaded, <Ago key="ago" time={dataset.createdAt} />],
   ];
   if (dataset.encoding) list.push([m.encoding, <Data key="encoding">{dataset.encoding}</Data>]);
   if (dialect?.delimiter) list.push([m.delimiter, NAMES[dialect.delimiter]?.() ?? dialect.delimiter]);

@@ -3,24 +3,26 @@ import { Grid } from "@/components/grid";
 import { Note } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { m } from "./messages";
-import { type ParquetFile, parquetReader } from "./parquet";
+import type { ReadRows, RowFile } from "./ranges";
 import { Windows } from "./windows";
 
 /** Rows in one grid: browsers draw nothing higher than some thirty million pixels. */
 const MOST = 1_000_000;
 
-interface Props {
+export interface AllRowsProps {
   columns: readonly string[];
   types: ReadonlyMap<string, string>;
   /** Some rows, by which the columns get their widths. */
   sample: unknown;
-  files: readonly ParquetFile[];
+  files: readonly RowFile[];
+  /** How rows of the files are read. */
+  reader: (files: readonly RowFile[]) => ReadRows;
   rows: number;
   name: string;
 }
 
 /** All rows of a result, read as one scrolls. */
-export function AllRows({ columns, types, sample, files, rows, name }: Props) {
+export function AllRows({ columns, types, sample, files, reader, rows, name }: AllRowsProps) {
   const [part, setPart] = useState(0);
   const [, setSeen] = useState(0);
   const [error, setError] = useState<Error | null>(null);
@@ -29,8 +31,8 @@ export function AllRows({ columns, types, sample, files, rows, name }: Props) {
       setError(failure);
       setSeen((before) => before + 1);
     };
-    return new Windows(rows, parquetReader(files), changed);
-  }, [files, rows]);
+    return new Windows(rows, reader(files), changed);
+  }, [files, reader, rows]);
   const first = part * MOST;
   const shown = Math.min(rows - first, MOST);
   return (

@@ -21,6 +21,7 @@ export const m = messages("jobs", {
   code: "Code {code}",
   codeCarriesATicket:
     "The code carries a ticket that lets whoever has it read this result for about an hour. The server is {location}.",
+  dataSetIs: "Data set {name}",
   delete: "Delete",
   deleteWithResult: "Delete it with its result?",
   download: "Download",
@@ -34,6 +35,7 @@ export const m = messages("jobs", {
   everyRowIsAccountedFor:
     "Every row is accounted for: {rowsIn} in = {rowsOut} out + {rowsFiltered} filtered + {rowsRejected} rejected.",
   failed: "Failed",
+  fileAsDataSet: "Use {name} as data set",
   filesWereRemoved:
     "Its files were removed, as the workspace keeps results for a time only. The receipt still says what there was; run the pipeline again to have them back.",
   filesWereRemovedOn:
@@ -89,6 +91,7 @@ export const m = messages("jobs", {
   outcomeUnderWay: "under way",
   pageMayBeClosed: "You may close this page: the job goes on, and stands under Jobs.",
   pageThroughAll: "Page through all {rows}",
+  partIsTooLarge: "This part of the result is too large to be shown here. It is in the download.",
   peakMemory: "Peak memory",
   pipeline: "Pipeline",
   placeByte: "byte {number}",
@@ -148,6 +151,8 @@ export const m = messages("jobs", {
   took: "Took",
   toTheDataSets: "To the data sets",
   underWay: "Under way",
+  useAllAsDataSets: "Use all as data sets",
+  useAsDataSet: "Use as data set",
   waitingForWorker: "Waiting for a worker.",
   waitingForWorkerAgain: "Waiting for a worker; the last attempt broke off.",
   what: "What",

@@ -10,14 +10,8 @@ import {
   type SchemaElement,
   toJson,
 } from "hyparquet";
-import { m } from "./messages";
+import { type ReadRows, type RowFile, range, readerOf } from "./ranges";
 import { dateText, decimalText, timestampText } from "./values";
-
-export interface ParquetFile {
-  url: string;
-  sizeBytes: number;
-  rows: number;
-}
 
 /** What our sink writes beside plain and Snappy, which hyparquet reads by itself. */
 const compressors: Compressors = { ZSTD: (input, length) => decompress(input, new Uint8Array(length)) };
@@ -38,14 +32,10 @@ const PARSERS = {
   timestampFromNanoseconds: (value: bigint) => timestampText(value, 9),
 };
 
-function remote({ url, sizeBytes }: ParquetFile): AsyncBuffer {
+function remote({ url, sizeBytes }: RowFile): AsyncBuffer {
   return {
     byteLength: sizeBytes,
-    async slice(start, end = sizeBytes) {
-      const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
-      if (response.status !== 206) throw new Error(m.storageAnswered({ status: response.status }));
-      return response.arrayBuffer();
-    },
+    slice: async (start, end = sizeBytes) => (await range(url, start, end)).buffer as ArrayBuffer,
   };
 }
 
@@ -63,7 +53,7 @@ function cellOf(element: SchemaElement, zoned: boolean): Cell {
   };
 }
 
-async function open(file: ParquetFile): Promise<Opened> {
+async function open(file: RowFile): Promise<Opened> {
   const buffer = remote(file);
   const metadata = await parquetMetadataAsync(buffer, { parsers: PARSERS });
   const columns = parquetSchema(metadata).children.map((child) => child.element);
@@ -82,36 +72,20 @@ async function open(file: ParquetFile): Promise<Opened> {
 }
 
 /** Read rows `[start, end)` of all files one after another. */
-export function parquetReader(files: readonly ParquetFile[]): (start: number, end: number) => Promise<unknown[][]> {
-  const opened = new Map<ParquetFile, Promise<Opened>>();
-  const openOnce = (file: ParquetFile) => {
-    const known = opened.get(file) ?? open(file);
-    opened.set(file, known);
-    known.catch(() => opened.delete(file));
-    return known;
-  };
-  return async (start, end) => {
+export function parquetReader(files: readonly RowFile[]): ReadRows {
+  return readerOf(files, open, async ({ cells, ...source }, rowStart, rowEnd) => {
     const rows: unknown[][] = [];
-    let first = 0;
-    for (const file of files) {
-      const from = Math.max(start - first, 0);
-      const to = Math.min(end - first, file.rows);
-      if (from < to) {
-        const { cells, ...source } = await openOnce(file);
-        await parquetRead({
-          ...source,
-          rowStart: from,
-          rowEnd: to,
-          compressors,
-          parsers: PARSERS,
-          useOffsetIndex: true,
-          onComplete: (read) => {
-            for (const row of read) rows.push(row.map((value, index) => cells[index]?.(value) ?? null));
-          },
-        });
-      }
-      first += file.rows;
-    }
+    await parquetRead({
+      ...source,
+      rowStart,
+      rowEnd,
+      compressors,
+      parsers: PARSERS,
+      useOffsetIndex: true,
+      onComplete: (read) => {
+        for (const row of read) rows.push(row.map((value, index) => cells[index]?.(value) ?? null));
+      },
+    });
     return rows;
-  };
+  });
 }

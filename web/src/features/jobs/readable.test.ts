@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parquetFiles, textOf } from "./readable";
+import { rowFiles, textOf } from "./readable";
 
 const file = (format: string, name = `part-00000.${format}`) => ({ name, format, url: "u", sizeBytes: 9, rows: 3 });
 
@@ -35,11 +35,14 @@ describe("textOf", () => {
   });
 });
 
-describe("parquetFiles", () => {
-  it("wants Parquet with known rows, all columns inside", () => {
-    expect(parquetFiles([file("parquet")])).toEqual([{ url: "u", sizeBytes: 9, rows: 3 }]);
-    expect(parquetFiles([{ ...file("parquet"), rows: null }])).toBeNull();
-    expect(parquetFiles([file("parquet", "country=India/part-00000.parquet")])).toBeNull();
-    expect(parquetFiles([])).toBeNull();
+describe("rowFiles", () => {
+  it("wants Parquet or Arrow with known rows, all columns inside", () => {
+    for (const format of ["parquet", "arrow"]) {
+      expect(rowFiles([file(format)])).toEqual({ format, files: [{ url: "u", sizeBytes: 9, rows: 3 }] });
+      expect(rowFiles([{ ...file(format), rows: null }])).toBeNull();
+      expect(rowFiles([file(format, `country=India/part-00000.${format}`)])).toBeNull();
+    }
+    expect(rowFiles([file("csv")])).toBeNull();
+    expect(rowFiles([])).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 /** Which results can be read in place, and how. Pure. */
 import type { Packing } from "./packed";
-import type { ParquetFile } from "./parquet";
+import type { RowFile } from "./ranges";
 import type { TextDialect, TextFile } from "./text-rows";
 
 interface File {
@@ -14,11 +14,17 @@ interface File {
 /** Columns in folders' names (`partitionBy`) stand in no file. */
 const whole = ({ name }: File) => !name.includes("/");
 
-/** The files of a Parquet result; null of another one. */
-export function parquetFiles(files: readonly File[]): ParquetFile[] | null {
-  if (files.length === 0 || !files.every((file) => file.format === "parquet" && file.rows !== null && whole(file)))
-    return null;
-  return files.map(({ url, sizeBytes, rows }) => ({ url, sizeBytes, rows: rows ?? 0 }));
+export interface Rows {
+  format: "parquet" | "arrow";
+  files: RowFile[];
+}
+
+/** The files of a result whose rows can be read from anywhere, Parquet or Arrow; null of another one. */
+export function rowFiles(files: readonly File[]): Rows | null {
+  const format = files[0]?.format;
+  if (format !== "parquet" && format !== "arrow") return null;
+  if (!files.every((file) => file.format === format && file.rows !== null && whole(file))) return null;
+  return { format, files: files.map(({ url, sizeBytes, rows }) => ({ url, sizeBytes, rows: rows ?? 0 })) };
 }
 
 export interface Text {

@@ -5,11 +5,23 @@ import { Failed, Loading, Panel } from "@/components/layout";
 import { Button } from "@/components/ui";
 import { JobPreviewDocument } from "@/gql/graphql";
 import { fromCombined } from "@/lib/refusal";
+import type { AllRowsProps } from "./all-rows";
 import { m } from "./messages";
-import { parquetFiles, textOf } from "./readable";
+import { rowFiles, textOf } from "./readable";
 import type { Result } from "./result";
 
-const AllRows = lazy(() => import("./all-rows").then((module) => ({ default: module.AllRows })));
+/** The grid of all rows with what reads one format: neither is loaded for the other. */
+function allRows(load: () => Promise<AllRowsProps["reader"]>) {
+  return lazy(async () => {
+    const [{ AllRows }, reader] = await Promise.all([import("./all-rows"), load()]);
+    return { default: (props: Omit<AllRowsProps, "reader">) => <AllRows {...props} reader={reader} /> };
+  });
+}
+
+const ALL_ROWS = {
+  parquet: allRows(() => import("./parquet").then((module) => module.parquetReader)),
+  arrow: allRows(() => import("./arrow").then((module) => module.arrowReader)),
+};
 const TextPages = lazy(() => import("./text-pages").then((module) => ({ default: module.TextPages })));
 
 interface Props {
@@ -23,22 +35,23 @@ interface Props {
 /** The first rows of a result; all of them, if somebody wants, where they can be read by ranges. */
 export function ResultRows({ id, name, result, output }: Props) {
   const [{ data, error }, again] = useQuery({ query: JobPreviewDocument, variables: { id } });
-  const [all, setAll] = useState(false);
+  const [open, setOpen] = useState(false);
   const types = useMemo(() => new Map(result.schema.map((column) => [column.name, column.type])), [result.schema]);
-  const files = useMemo(() => parquetFiles(result.files), [result.files]);
+  const source = useMemo(() => rowFiles(result.files), [result.files]);
+  const AllRows = source && ALL_ROWS[source.format];
   const text = useMemo(() => textOf(result.files, output), [result.files, output]);
   const preview = data?.job?.result?.preview;
   const shown = preview && Array.isArray(preview.rows) ? preview.rows.length : 0;
   const more = preview !== undefined && result.rows > shown;
   return (
     <Panel
-      title={all ? m.rows : m.firstRows}
+      title={open ? m.rows : m.firstRows}
       actions={
         more &&
-        !all &&
-        (files || text) && (
-          <Button small onClick={() => setAll(true)}>
-            {files ? m.scrollThroughAll({ rows: result.rows }) : m.pageThroughAll({ rows: result.rows })}
+        !open &&
+        (source || text) && (
+          <Button small onClick={() => setOpen(true)}>
+            {source ? m.scrollThroughAll({ rows: result.rows }) : m.pageThroughAll({ rows: result.rows })}
           </Button>
         )
       }
@@ -47,14 +60,14 @@ export function ResultRows({ id, name, result, output }: Props) {
         <Failed error={fromCombined(error)} retry={() => again({ requestPolicy: "network-only" })} />
       ) : !preview ? (
         <Loading what={m.readingTheFirstRows} />
-      ) : all && (files || text) ? (
+      ) : open && (source || text) ? (
         <Suspense fallback={<Loading what={m.openingTheResult} />}>
-          {files && (
+          {AllRows && source && (
             <AllRows
               columns={preview.columns}
               types={types}
               sample={preview.rows}
-              files={files}
+              files={source.files}
               rows={result.rows}
               name={name}
             />
@@ -69,7 +82,7 @@ export function ResultRows({ id, name, result, output }: Props) {
               {m.firstOfRows({
                 shown,
                 all: result.rows,
-                where: files || text ? m.allToBeSeenHere : result.flight ? m.allInDownloadAndCode : m.allInDownload,
+                where: source || text ? m.allToBeSeenHere : result.flight ? m.allInDownloadAndCode : m.allInDownload,
               })}
             </p>
           )}

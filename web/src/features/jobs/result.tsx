@@ -11,6 +11,7 @@ import { toReceipt } from "./receipt";
 import { ReceiptView, Steps } from "./receipt-view";
 import { Rejects } from "./rejects";
 import { ResultRows } from "./result-rows";
+import { MadeDataset, MOST_AT_ONCE, UseAsDataset } from "./use-as-dataset";
 
 export type Result = NonNullable<NonNullable<JobResultViewQuery["job"]>["result"]>;
 
@@ -42,9 +43,10 @@ export function JobResult({ id, name, output }: { id: string; name: string; outp
     );
   }
   const receipt = toReceipt(result.receipt);
+  const read = () => again({ requestPolicy: "network-only" });
   return (
     <>
-      {result.expired ? <Expired at={result.expiredAt} /> : <Files result={result} />}
+      {result.expired ? <Expired at={result.expiredAt} /> : <Files jobId={id} result={result} again={read} />}
       <Steps receipt={receipt} />
       {!result.expired && <ResultRows id={id} name={name} result={result} output={output} />}
       {result.flight && <Snippets flight={result.flight} />}
@@ -61,12 +63,16 @@ function Expired({ at }: { at: string | null }) {
   );
 }
 
-function Files({ result }: { result: Result }) {
+function Files({ jobId, result, again }: { jobId: string; result: Result; again: () => void }) {
+  const unused = result.files.filter((file) => !file.dataset).length;
   return (
     <Panel
       title={m.result}
       actions={
-        <span className="text-muted">{m.rowsAndSize({ count: result.rows, size: bytes(result.sizeBytes) })}</span>
+        <>
+          <span className="text-muted">{m.rowsAndSize({ count: result.rows, size: bytes(result.sizeBytes) })}</span>
+          {unused > 1 && unused <= MOST_AT_ONCE && <UseAsDataset jobId={jobId} file={null} only={false} made={again} />}
+        </>
       }
     >
       <ul className="divide-y divide-line">
@@ -78,14 +84,21 @@ function Files({ result }: { result: Result }) {
               </span>{" "}
               <span className="text-muted">{described(file)}</span>
             </span>
-            <a
-              href={file.url}
-              download
-              className={buttonClass("primary", true)}
-              aria-label={m.downloadFile({ name: file.name })}
-            >
-              {m.download}
-            </a>
+            <div className="flex flex-wrap items-center gap-2">
+              {file.dataset ? (
+                <MadeDataset dataset={file.dataset} />
+              ) : (
+                <UseAsDataset jobId={jobId} file={file.name} only={result.files.length === 1} made={again} />
+              )}
+              <a
+                href={file.url}
+                download
+                className={buttonClass("primary", true)}
+                aria-label={m.downloadFile({ name: file.name })}
+              >
+                {m.download}
+              </a>
+            </div>
           </li>
         ))}
       </ul>

@@ -1,5 +1,6 @@
 /** Rows of a text result one after another, straight from the storage. Loaded when it is wanted. */
 import { m } from "./messages";
+import { range } from "./ranges";
 
 export interface TextFile {
   url: string;
@@ -89,12 +90,6 @@ export function plain({ url, sizeBytes }: TextFile): Source {
       return { piece, end: end === sizeBytes };
     },
   };
-}
-
-async function range(url: string, first: number, last: number): Promise<Uint8Array> {
-  const response = await fetch(url, { headers: { range: `bytes=${first}-${last - 1}` } });
-  if (response.status !== 206) throw new Error(m.storageAnswered({ status: response.status }));
-  return new Uint8Array(await response.arrayBuffer());
 }
 
 /** Read up to `count` rows from a place on; `next` is where the following row begins, null at the end of all files. */

@@ -1,10 +1,9 @@
 /** Rows of something long, read window by window as they come into sight. */
+import type { ReadRows } from "./ranges";
 
 /** Rows of a window, and windows kept. */
 export const WINDOW = 500;
 export const KEPT = 40;
-
-type Read = (start: number, end: number) => Promise<unknown[][]>;
 
 export class Windows {
   private readonly kept = new Map<number, unknown[][]>();
@@ -13,7 +12,7 @@ export class Windows {
 
   constructor(
     private readonly rows: number,
-    private readonly read: Read,
+    private readonly read: ReadRows,
     private readonly changed: (error: Error | null) => void,
   ) {}
 

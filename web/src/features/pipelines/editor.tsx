@@ -6,9 +6,10 @@ import { Button, Select, TextArea, TextField } from "@/components/ui";
 import { Words } from "@/components/words";
 import type { EditorEvent, EditorState } from "./editor-state";
 import { m } from "./messages";
+import { formatOf, withFormat } from "./output";
 import { Problems } from "./problems";
 import { Reading } from "./reading";
-import { FORMATS, problemsOf } from "./spec";
+import { columnsAt, FORMATS, problemsOf } from "./spec";
 import { Steps } from "./steps";
 import { TemplateChoice } from "./template-choice";
 import type { TimelineEvent } from "./timeline";
@@ -17,6 +18,7 @@ import type { Choice } from "./types";
 import { type EditorProps, useEditor } from "./use-editor";
 import { upTo, usePreview } from "./use-preview";
 import { Versions } from "./versions";
+import { Writing } from "./writing";
 
 export function Editor(props: EditorProps) {
   const editor = useEditor(props);
@@ -76,8 +78,10 @@ export function Editor(props: EditorProps) {
             ))}
             <Select
               label={m.formatOfTheResult}
-              value={String(state.spec.output.format ?? "parquet")}
-              onChange={(event) => dispatch({ type: "output", output: { format: event.target.value } })}
+              value={formatOf(state.spec.output)}
+              onChange={(event) =>
+                dispatch({ type: "output", output: withFormat(state.spec.output, event.target.value) })
+              }
             >
               {FORMATS.map((format) => (
                 <option key={format} translate="no">
@@ -88,6 +92,13 @@ export function Editor(props: EditorProps) {
           </div>
         </Panel>
         {!json && <Reading spec={state.spec} schema={main?.schema ?? null} dispatch={dispatch} />}
+        {!json && (
+          <Writing
+            output={state.spec.output}
+            columns={columnsAt(state.spec, main?.schema ?? null, steps)}
+            dispatch={dispatch}
+          />
+        )}
         <div className="flex items-center justify-between gap-2">
           <h2 className="text-lg font-semibold">{m.steps}</h2>
           <div className="flex flex-wrap gap-2">

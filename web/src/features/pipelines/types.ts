@@ -1,4 +1,4 @@
-import type { DatasetChoicesQuery } from "@/gql/graphql";
+import type { DatasetChoiceFragment } from "@/gql/graphql";
 
 /** A data set that a pipeline may read. */
-export type Choice = DatasetChoicesQuery["datasets"]["nodes"][number];
+export type Choice = DatasetChoiceFragment;

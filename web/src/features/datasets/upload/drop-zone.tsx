@@ -1,7 +1,41 @@
 import { type DragEvent, useId, useRef, useState } from "react";
-import { classes } from "@/components/ui";
+import { buttonClass, classes } from "@/components/ui";
 import { m } from "../messages";
 import { useUploads } from "./context";
+import { isSeen } from "./drop";
+
+interface ChooserProps {
+  label: string;
+  primary?: boolean;
+  /** Choose a folder, of which all files are taken. */
+  folder?: boolean;
+  take: (files: File[]) => void;
+}
+
+/** A button that asks for files: for those who do not drag. */
+function Chooser({ label, primary, folder, take }: ChooserProps) {
+  return (
+    <label
+      className={classes(
+        buttonClass(primary ? "primary" : "secondary"),
+        "cursor-pointer has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent",
+      )}
+    >
+      {label}
+      <input
+        type="file"
+        multiple
+        // React's types do not know it: all browsers do
+        {...(folder && { webkitdirectory: "" })}
+        className="sr-only"
+        onChange={(event) => {
+          take([...(event.target.files ?? [])]);
+          event.target.value = "";
+        }}
+      />
+    </label>
+  );
+}
 
 /** Where files are dropped or chosen. */
 export function DropZone() {
@@ -36,18 +70,10 @@ export function DropZone() {
         {over ? m.letGoToUpload : m.dropFilesHere}
       </p>
       <p className="text-muted">{m.whatCanBeUploaded}</p>
-      <label className="mt-3 inline-flex min-h-9 cursor-pointer items-center rounded-lg bg-accent px-3.5 font-medium text-on-accent hover:bg-accent-strong has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent">
-        {m.chooseFiles}
-        <input
-          type="file"
-          multiple
-          className="sr-only"
-          onChange={(event) => {
-            uploads.add(event.target.files ?? []);
-            event.target.value = "";
-          }}
-        />
-      </label>
+      <div className="mt-3 flex flex-wrap justify-center gap-2">
+        <Chooser label={m.chooseFiles} primary take={(files) => uploads.add(files)} />
+        <Chooser label={m.chooseAFolder} folder take={(files) => uploads.add(files.filter(isSeen))} />
+      </div>
     </fieldset>
   );
 }

@@ -10,6 +10,9 @@ export async function filesOf(transfer: DataTransfer): Promise<File[]> {
   return (await Promise.all(entries.map(walk))).flat();
 }
 
+/** What a folder shows: nobody means to upload the notes that systems leave in it. */
+export const isSeen = ({ name }: { name: string }): boolean => !name.startsWith(".");
+
 async function walk(entry: FileSystemEntry): Promise<File[]> {
   if (entry.isFile) return [await new Promise<File>((done, fail) => (entry as FileSystemFileEntry).file(done, fail))];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
@@ -20,7 +23,7 @@ async function walk(entry: FileSystemEntry): Promise<File[]> {
     if (batch.length === 0) break;
     inside.push(...batch);
   }
-  return (await Promise.all(inside.filter(({ name }) => !name.startsWith(".")).map(walk))).flat();
+  return (await Promise.all(inside.filter(isSeen).map(walk))).flat();
 }
 
 /** Files that are dropped anywhere are uploaded; without this the browser would open them and leave the app. */

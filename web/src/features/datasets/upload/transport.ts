@@ -10,6 +10,7 @@ import {
 import { act } from "@/lib/client";
 import { fromCombined, isTransient, Refusal } from "@/lib/refusal";
 import { m } from "../messages";
+import { checksum } from "./checksum";
 import { type PartBody, type Transport, TransportError } from "./runner";
 import type { Failure, Plan } from "./state";
 
@@ -80,7 +81,10 @@ async function put(
   signal: AbortSignal,
 ): Promise<void> {
   const body = file.slice(part.start, part.start + part.size);
-  const failure = await transfer(body, url, progress, signal);
+  // the storage compares it with what came, and refuses what a line or a proxy has changed
+  const sum = await checksum(body);
+  if (signal.aborted) throw new TransportError({ kind: "broken", status: 0, message: "stopped" });
+  const failure = await transfer(body, url, sum, progress, signal);
   if (failure === null) return;
   if (failure.kind === "broken" && failure.status === 0 && !(await readable(body))) {
     const problem = {
@@ -96,6 +100,7 @@ async function put(
 function transfer(
   body: Blob,
   url: string,
+  sum: string | null,
   progress: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<Failure | null> {
@@ -122,6 +127,7 @@ function transfer(
     signal.addEventListener("abort", stop);
     request.open("PUT", url);
     request.setRequestHeader("Content-Type", CONTENT_TYPE);
+    if (sum) request.setRequestHeader("Content-MD5", sum);
     request.upload.onprogress = (event) => {
       watch();
       progress(event.loaded);
