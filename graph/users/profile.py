@@ -8,7 +8,7 @@ from graph.core.errors import NotAuthenticated
 from graph.core.viewer import Viewer
 from graph.models import User
 from graph.users import repository
-from graph.users.service import clean_name
+from graph.users.names import clean_name
 
 
 async def rename(db: Database, viewer: Viewer, name: str) -> User:
