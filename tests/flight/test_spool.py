@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,8 @@ from tests.flight.test_security import another
 from tests.flight.test_watching import samples
 from tests.processes import PATIENCE
 
-# more streams than any machine of the tests decodes at one time: two a core
-CROWD = 24
+# more streams than are decoded at one time: two a core
+CROWD = 2 * (os.cpu_count() or 1) + 20
 ROWS = 60_000
 GROUP = 20_000
 
