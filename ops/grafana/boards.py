@@ -107,11 +107,13 @@ SERVICE: Final = Board(
                     "Bps",
                     (
                         (rate("karyaksham_flight_sent_bytes_total"), "sent"),
+                        (rate("karyaksham_flight_replayed_bytes_total"), "of that from the spool"),
                         (rate("karyaksham_flight_stored_bytes_total"), "stored"),
                     ),
                 ),
                 one("Rows that clients sent", "none", rate("karyaksham_flight_stored_rows_total"), "rows"),
                 one("Memory", "bytes", "karyaksham_flight_resident_memory_bytes", "{{instance}}"),
+                one("Disk of the spool", "bytes", "karyaksham_flight_spooled_bytes", "{{instance}}"),
             ),
         ),
         (
