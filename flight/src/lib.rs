@@ -8,6 +8,8 @@ mod auth;
 mod call;
 mod catalog;
 pub mod config;
+mod connection;
+mod do_get;
 pub mod error;
 mod info;
 pub mod logging;
@@ -16,7 +18,6 @@ mod poll;
 mod pull;
 mod put;
 mod schema;
-mod sending;
 mod service;
 mod sql;
 mod stream;
@@ -79,7 +80,7 @@ async fn run(config: &Config, encoding: Handle) -> Result<()> {
     let others = FlightServiceServer::new(service.clone())
         .max_decoding_message_size(limits.max_message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let service = sending::Sending { others, flight: service, most: limits.max_message_bytes };
+    let service = do_get::DoGet { others, flight: service, most: limits.max_message_bytes };
     let service = InterceptedService::new(service, throttle::Throttle::new(limits.calls_per_minute));
     let acceptor = config.tls.as_ref().map(tls::watched).transpose()?;
     let secure = acceptor.is_some();

@@ -4,15 +4,11 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -20,10 +16,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::server::TlsStream;
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
 
 use crate::config::{TlsConfig, TlsFiles};
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::logging;
 
@@ -135,7 +131,7 @@ pub fn connections(
     acceptor: Option<watch::Receiver<TlsAcceptor>>,
 ) -> BoxStream<'static, io::Result<Connection>> {
     let Some(acceptor) = acceptor else {
-        return incoming.map(|accepted| accepted.map(Connection::Plain)).boxed();
+        return incoming.map(|accepted| accepted.map(Connection::plain)).boxed();
     };
     let (ready, mut connections) = mpsc::channel(1);
     tokio::spawn(accept(incoming, acceptor, ready));
@@ -168,82 +164,13 @@ async fn accept(
                     let _place = place;
                     match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
                         Ok(Ok(stream)) => {
-                            let _ = ready.send(Ok(Connection::Secure(Box::new(stream)))).await;
+                            let _ = ready.send(Ok(Connection::secure(stream))).await;
                         }
                         Ok(Err(error)) => log::info!("a TLS handshake failed: {error}"),
                         Err(_) => log::info!("a TLS handshake took too long"),
                     }
                 });
             }
-        }
-    }
-}
-
-/// A connection of a client.
-pub enum Connection {
-    /// Without TLS.
-    Plain(TcpStream),
-    /// With TLS.
-    Secure(Box<TlsStream<TcpStream>>),
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        match self {
-            Self::Plain(tcp) => tcp.connect_info(),
-            Self::Secure(tls) => tls.get_ref().0.connect_info(),
-        }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Secure(tls) => Pin::new(tls).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Secure(tls) => Pin::new(tls).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, parts),
-            Self::Secure(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(tcp) => tcp.is_write_vectored(),
-            Self::Secure(tls) => tls.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Secure(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Secure(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,3 +157,45 @@ def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(
         assert process.wait(PATIENCE) == 0
         with pytest.raises(pa.ArrowException):
             reader.read_all()
+
+
+def test_a_far_client_gets_the_end_of_its_stream_from_a_server_that_stops(
+    server: Server, big: str, tmp_path: Path
+) -> None:
+    # What lies in buffers on the way when the server has sent all must still arrive, although the client goes on to
+    # acknowledge meanwhile: a socket that is closed with unread bytes throws away what it sent.
+    settings = server.settings.model_copy(update={"flight_port": free_port()})
+    process = start_flight(settings, tmp_path / "log")
+    part = f"{big};file=0;rowGroups=0-9"
+    with slow_line(settings.flight_port, 30 * MIB) as port, fl.connect(f"grpc://127.0.0.1:{port}") as client:
+        reader = client.do_get(fl.Ticket(part))
+        rows = reader.read_chunk().data.num_rows
+        process.terminate()
+        assert rows + sum(chunk.data.num_rows for chunk in reader) == 10 * 25_000
+    assert process.wait(PATIENCE) == 0
+    assert json.loads((tmp_path / "log").read_text().splitlines()[-1])["drained"] is True
+
+
+@contextlib.contextmanager
+def slow_line(to: int, bytes_per_second: int) -> Iterator[int]:
+    """A port whose connections reach the other one; what comes back takes its time."""
+
+    def forward(source: socket.socket, sink: socket.socket, pause: float) -> None:
+        with contextlib.suppress(OSError):
+            while block := source.recv(MIB):
+                sink.sendall(block)
+                time.sleep(pause * len(block))
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", to))
+                threading.Thread(target=forward, args=(near, far, 0), daemon=True).start()
+                threading.Thread(target=forward, args=(far, near, 1 / bytes_per_second), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]

@@ -35,18 +35,18 @@ const BODY_FIELD: u32 = 1000;
 
 /// The generated service, with `DoGet` answered here.
 #[derive(Clone)]
-pub struct Sending<S> {
+pub struct DoGet<S> {
     pub others: S,
     pub flight: Flight,
     /// Largest request, in bytes.
     pub most: usize,
 }
 
-impl<S: NamedService> NamedService for Sending<S> {
+impl<S: NamedService> NamedService for DoGet<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Sending<S>
+impl<S> Service<Request<Body>> for DoGet<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -75,7 +75,7 @@ async fn answer(flight: &Flight, request: Request<Body>, most: usize) -> Result<
     let ticket = message(body)?;
     let request = tonic::Request::from_parts(MetadataMap::from_headers(parts.headers), parts.extensions, ticket);
     let stream = flight.do_get(request).await?.into_inner();
-    let mut response = Response::new(Body::new(Messages { stream: Some(stream), body: None }));
+    let mut response = Response::new(Body::new(Frames { stream: Some(stream), body: None }));
     response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
     Ok(response)
 }
@@ -123,13 +123,13 @@ fn head(message: &FlightData) -> Result<Bytes, Status> {
 }
 
 /// The body of an answer: heads and batches in turn, and the status at the end.
-struct Messages {
+struct Frames {
     stream: Option<DoGetStream>,
     /// A batch whose head went out.
     body: Option<Bytes>,
 }
 
-impl HttpBody for Messages {
+impl HttpBody for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
