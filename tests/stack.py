@@ -202,6 +202,13 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return kept | {"LOGIN_RATE_LIMIT_ADDRESS": "1000000"} | extra
 
 
+def settings_of(environment: Mapping[str, str]) -> Any:
+    """The settings (graph.core.settings.Settings) that these variables give."""
+    from graph.core.settings import Settings
+
+    return Settings(**{name.lower(): value for name, value in environment.items()})  # type: ignore[arg-type]
+
+
 @contextmanager
 def running(command: Sequence[str], ready_file: Path, log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a supervisor until the block ends; it must write `ready_file`, and stop in order."""

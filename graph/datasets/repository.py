@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, inspect, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, inspect, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer, load_only
+from sqlalchemy.orm import InstrumentedAttribute, defer, load_only
 from sqlalchemy.sql.expression import cast
 
 from graph.core.pagination import Page, make_page, page_query
@@ -153,12 +153,14 @@ async def readers(session: AsyncSession, dataset_id: UUID, limit: int) -> Sequen
     return (await session.execute(query)).scalars().all()
 
 
+def _offering(job_id: InstrumentedAttribute[UUID | None] | UUID | None) -> Select[UUID]:
+    """The job of this id, if it still keeps its result."""
+    return select(Job.id).where(Job.id == job_id, Job.deleted_at.is_(None), Job.result_expired_at.is_(None))
+
+
 def stored_apart() -> ColumnElement[bool]:
     """Whether a data set's bytes are its own, rather than those of a job's result that is still kept."""
-    held = select(Job.id).where(
-        Job.id == Dataset.source_job_id, Job.deleted_at.is_(None), Job.result_expired_at.is_(None)
-    )
-    return or_(Dataset.source_job_id.is_(None), ~held.correlate(Dataset).exists())
+    return or_(Dataset.source_job_id.is_(None), ~_offering(Dataset.source_job_id).correlate(Dataset).exists())
 
 
 async def made_of(session: AsyncSession, job_ids: Collection[UUID]) -> Sequence[Dataset]:
@@ -185,13 +187,10 @@ async def keys_made_of(session: AsyncSession, job_id: UUID) -> frozenset[str]:
 
 async def owns_object(session: AsyncSession, dataset: Dataset) -> bool:
     """Tell whether nothing but this data set points to its object: no other one, and no job that keeps its result."""
-    held = select(Job.id).where(
-        Job.id == dataset.source_job_id, Job.deleted_at.is_(None), Job.result_expired_at.is_(None)
-    )
     other = select(Dataset.id).where(
         Dataset.s3_key == dataset.s3_key, Dataset.id != dataset.id, Dataset.deleted_at.is_(None)
     )
-    return not await session.scalar(select(or_(held.exists(), other.exists())))
+    return not await session.scalar(select(or_(_offering(dataset.source_job_id).exists(), other.exists())))
 
 
 async def deleted(session: AsyncSession, *, limit: int = 100) -> Sequence[Dataset]:

@@ -18,11 +18,10 @@ from sqlalchemy import text
 from graph.core.db import Database
 from graph.core.events import Events
 from graph.core.ids import from_global
-from graph.core.settings import Settings
 from tests.bench.load import percentile, resident_mb
 from tests.bench.watch import PROTOCOL
 from tests.processes import descendants
-from tests.stack import Account, Stack
+from tests.stack import Account, Stack, settings_of
 
 CANCEL = """mutation($i: CancelJobInput!) { cancelJob(input: $i) {
   __typename ... on CancelJobSuccess { job { id status } } ... on Error { code message } } }"""
@@ -101,7 +100,7 @@ class _Changes:
     """Changes a job as its worker would: the row first, then the notice."""
 
     def __init__(self, running: Stack, job_id: UUID) -> None:
-        settings = Settings(**{name.lower(): value for name, value in running.environment.items()})  # type: ignore[arg-type]
+        settings = settings_of(running.environment)
         self._db, self._events, self._job = Database(settings.database_url), Events(settings), job_id
 
     async def run(self, statement: str) -> int:

@@ -12,6 +12,7 @@ import asyncpg
 
 from graph.core.settings import Settings
 from graph.core.storage import Storage
+from tests.stack import settings_of
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ class Truth:
     """A loop in a thread of its own; every method may be called from any thread."""
 
     def __init__(self, direct: Mapping[str, str]) -> None:
-        self.settings = Settings(**{name.lower(): value for name, value in direct.items()})  # type: ignore[arg-type]
+        self.settings: Settings = settings_of(direct)
         self._url = direct["DATABASE_URL"].replace("+asyncpg", "")
         self._connection: asyncpg.Connection[Any] | None = None
         self._storage: Storage | None = None

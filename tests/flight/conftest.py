@@ -23,7 +23,7 @@ from graph.core.keys import KeyRing
 from graph.core.settings import Settings
 from graph.core.tickets import TicketClaims, TicketFile, sign_ticket
 from tests.processes import PATIENCE
-from tests.stack import Backends, clean_environment
+from tests.stack import CONTENT_TYPE, Backends, clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKSPACE = UUID("01900000-0000-7000-8000-000000000001")
@@ -57,9 +57,13 @@ class Bucket:
     client: Any
     name: str
 
-    def put(self, key: str, body: bytes) -> TicketFile:
-        """Store an object as the engine does; return it as tickets name it."""
-        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType="application/x-karyaksham")
+    def put(self, key: str, body: bytes | Path) -> TicketFile:
+        """Store bytes or a file as the engine does, in one request; return the object as tickets name it."""
+        if isinstance(body, Path):
+            with body.open("rb") as file:
+                self.client.put_object(Bucket=self.name, Key=key, Body=file, ContentType=CONTENT_TYPE)
+            return TicketFile(key, body.stat().st_size)
+        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=CONTENT_TYPE)
         return TicketFile(key, len(body))
 
 
@@ -67,21 +71,26 @@ def _close_connection(params: dict[str, Any], **_: object) -> None:
     params["headers"]["Connection"] = "close"
 
 
-@pytest.fixture(scope="session")
-def bucket(backends: Backends) -> Bucket:
-    """The bucket of the session's SeaweedFS."""
-    settings = backends.settings
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket that settings name."""
+    secret = settings.s3_secret_access_key
     client = boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key_id,
-        aws_secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(s3={"addressing_style": "path"}),
     )
     # An empty PUT leaves SeaweedFS's connection such that the next request on it waits for a minute.
     client.meta.events.register_last("before-call.s3.PutObject", _close_connection)
     return Bucket(client, settings.s3_bucket)
+
+
+@pytest.fixture(scope="session")
+def bucket(backends: Backends) -> Bucket:
+    """The bucket of the session's SeaweedFS."""
+    return bucket_of(backends.settings)
 
 
 @dataclass(slots=True)

@@ -11,19 +11,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.config import Config
 
 from graph.core.keys import KeyRing
 from graph.core.settings import Settings
 from graph.core.tickets import TicketClaims, TicketFile, sign_ticket
-from tests.flight.conftest import WORKSPACE, free_port, start_flight
-from tests.stack import CONTENT_TYPE, Stack, clean_environment
+from tests.flight.conftest import WORKSPACE, bucket_of, free_port, start_flight
+from tests.stack import Stack, clean_environment, settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = [sys.executable, "-m", "tests.bench.flight.client"]
@@ -37,25 +34,13 @@ class Objects:
     """Objects in a stack's storage with tickets for them, and Flight servers beside the stack's own."""
 
     def __init__(self, running: Stack) -> None:
-        values = {name.lower(): value for name, value in running.environment.items()}
-        self._settings = Settings(**values)  # type: ignore[arg-type]
+        self._settings: Settings = settings_of(running.environment)
         self._keys = KeyRing.from_settings(self._settings)
-        secret = self._settings.s3_secret_access_key
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=self._settings.s3_endpoint_url,
-            region_name=self._settings.s3_region,
-            aws_access_key_id=self._settings.s3_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
-        )
+        self._bucket = bucket_of(self._settings)
 
     def put(self, path: Path) -> TicketFile:
-        """Store a file in one request, of the type that the engine stores."""
-        key = f"w/{WORKSPACE}/jobs/{uuid4()}/1-1/{path.name}"
-        with path.open("rb") as body:
-            self._client.put_object(Bucket=self._settings.s3_bucket, Key=key, Body=body, ContentType=CONTENT_TYPE)
-        return TicketFile(key, path.stat().st_size)
+        """Store a file."""
+        return self._bucket.put(f"w/{WORKSPACE}/jobs/{uuid4()}/1-1/{path.name}", path)
 
     def ticket(self, files: list[TicketFile], written: str = "parquet") -> bytes:
         """A ticket that lives for the whole bench."""
