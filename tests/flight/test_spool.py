@@ -164,3 +164,29 @@ def test_a_folder_that_takes_no_file_costs_only_speed(server: Server, tickets: l
             assert running.pull(ticket).equals(table(3))
         assert running.count("replayed_bytes_total") == 0
     assert log.read_text().count("cannot be used, streams go without") == 1
+
+
+def test_a_large_arrow_file_is_kept_part_by_part(server: Server, tmp_path: Path) -> None:
+    """Larger than one part of the spool may be; also when a pull that was left halfway kept only its first parts."""
+    rows = pa.table({"n": np.arange(12_000_000)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows, max_chunksize=250_000)
+    ticket = server.ticket([server.put(sink.getvalue().to_pybytes())], "arrow")
+    part = 34 << 20
+    with spooling(server, tmp_path, 8 * part) as running:
+        assert running.pull(ticket).equals(rows) and running.count("spooled_bytes") == 0
+        with fl.connect(running.location) as client:
+            reader, read = client.do_get(fl.Ticket(ticket)), 0
+            while read < part:
+                read += reader.read_chunk().data.nbytes
+            reader.cancel()
+        running.wait("streams", 0, 0)
+        kept = running.count("spooled_bytes")
+        assert part * 3 / 4 < kept < rows.nbytes * 3 / 4
+        assert running.pull(ticket).equals(rows)
+        assert kept * 0.9 < running.count("replayed_bytes_total") < rows.nbytes * 3 / 4
+        assert running.count("spooled_bytes") > rows.nbytes
+        before = running.count("replayed_bytes_total")
+        assert running.pull(ticket).equals(rows)
+        assert running.count("replayed_bytes_total") - before >= rows.nbytes

@@ -1,6 +1,7 @@
 //! Arrow IPC objects: the file format and the stream format, told apart by their first bytes.
 
 use std::io::BufReader;
+use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -8,6 +9,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 
 use super::objects::Object;
+use super::output::Output;
 use super::ranges::{WindowReader, Windows};
 use super::{Sink, Streams, Table};
 use crate::error::{Error, Result};
@@ -17,6 +19,8 @@ use crate::ticket::{Narrowing, Ticket};
 const MAGIC: &[u8] = b"ARROW1";
 /// Reading only the schema needs no more than a window at either end.
 const SCHEMA_BUDGET: u64 = 256 * 1024;
+/// Stored bytes of one part of a file, about: the spool keeps parts, and none that takes much of its room.
+const PART: u64 = 32 * 1024 * 1024;
 
 /// Batches of one object, whichever of the two formats it has.
 enum Reader {
@@ -45,6 +49,29 @@ impl Reader {
             Self::Stream(reader) => reader.schema(),
         }
     }
+
+    /// The ranges of batches that are parts of their own: a stream has no footer that says where they are.
+    fn parts(&self, size: u64) -> Vec<Option<Range<usize>>> {
+        match self {
+            Self::File(reader) => parts(reader.num_batches(), size).map(Some).collect(),
+            Self::Stream(_) => vec![None],
+        }
+    }
+
+    /// Go on at this batch.
+    fn seek(&mut self, batch: usize) -> Result<()> {
+        if let Self::File(reader) = self {
+            reader.set_index(batch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Batches of a file of so many bytes, in ranges of about `PART`.
+fn parts(batches: usize, size: u64) -> impl Iterator<Item = Range<usize>> {
+    let each = (size / batches.max(1) as u64).max(1);
+    let step = usize::try_from(PART / each).unwrap_or(usize::MAX).max(1);
+    (0..batches).step_by(step).map(move |first| first..batches.min(first.saturating_add(step)))
 }
 
 impl Iterator for Reader {
@@ -87,17 +114,50 @@ pub async fn describe(streams: &Streams, ticket: &Ticket) -> Result<Table> {
 pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()> {
     let objects = objects(streams, ticket)?;
     let schema = schema(&objects).await?;
-    sink.run_blocking(schema, move |out| {
-        for object in objects {
-            // Its decoder holds no more than a batch.
-            out.part(&(object.id(), None), false, |out| {
-                for batch in Reader::open(&object, out.prefetch_bytes())? {
-                    out.batch(batch?)?;
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
-    });
+    sink.run_blocking(schema, move |out| objects.iter().try_for_each(|object| send(object, out)));
     Ok(())
+}
+
+/// Send one object, part by part: those that the spool has are not read again.
+fn send(object: &Object, out: &mut Output) -> Result<()> {
+    let parts = Reader::open(object, SCHEMA_BUDGET)?.parts(object.size);
+    // A reader, and the batch it is at: its windows slide on, so that one that would skip some begins anew.
+    let mut reader: Option<(Reader, usize)> = None;
+    for part in parts {
+        let (first, batches) = part.as_ref().map_or((0, usize::MAX), |part| (part.start, part.len()));
+        // Its decoder holds no more than a batch.
+        out.part(&(object.id(), part.map(|part| part.start)), false, |out| {
+            let mut current = match reader.take().filter(|(_, at)| *at == first) {
+                Some((reader, _)) => reader,
+                None => Reader::open(object, out.prefetch_bytes())?,
+            };
+            current.seek(first)?;
+            for batch in current.by_ref().take(batches) {
+                out.batch(batch?)?;
+            }
+            reader = Some((current, first.saturating_add(batches)));
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_batches_once_and_none_is_much_larger_than_asked() {
+        for (batches, size) in [(0, 0), (1, 10), (1, 1 << 40), (7, 100), (1000, 1 << 30), (3, 3 * PART), (4097, u64::MAX)] {
+            let ranges: Vec<_> = parts(batches, size).collect();
+            let mut next = 0;
+            for range in &ranges {
+                assert_eq!(range.start, next);
+                assert!(range.len() == 1 || range.len() as u64 * (size / batches as u64) <= PART, "{batches} of {size}");
+                next = range.end;
+            }
+            assert_eq!(next, batches);
+        }
+        assert_eq!(parts(1000, 1 << 30).count(), 33);
+    }
 }
