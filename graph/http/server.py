@@ -16,6 +16,11 @@ from graph.core.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+# A proxy that keeps idle connections must be the one that closes them: a request that it sends into a connection which
+# closes at that moment is lost, and comes out as 502. Google's load balancer waits longest, 600 s, and asks for 620
+# (https://cloud.google.com/load-balancing/docs/https#timeout-keepalive-backends); Traefik waits 90 s, nginx and AWS 60.
+KEEP_ALIVE_SECONDS = 620
+
 
 class Server(uvicorn.Server):
     """Ends sockets and streams before it waits for connections to close; collects little garbage.
@@ -39,6 +44,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=10,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 ws_max_size=2 * 1024 * 1024,
                 # messages are small: compressing costs more time than it saves, and 300 kB a socket
                 ws_per_message_deflate=False,

@@ -83,9 +83,9 @@ class Pool:
 
 async def arrive(
     account: Account, variables: Callable[[str, int], dict[str, Any]], rate: float, seconds: float
-) -> tuple[dict[str, list[float]], Counter[str], int]:
-    """Send; returns milliseconds by operation, failures by operation, and how many connections it took."""
-    pool, took, failed = Pool(account), {name: list[float]() for name, _, _ in MIX}, Counter[str]()
+) -> tuple[dict[str, list[float]], Counter[tuple[str, str]], int]:
+    """Send; returns milliseconds by operation, failures by operation and reason, and how many connections it took."""
+    pool, took, failed = Pool(account), {name: list[float]() for name, _, _ in MIX}, Counter[tuple[str, str]]()
     order = [(name, document) for name, document, share in MIX for _ in range(share)]
     # spread through the round, so that no operation comes in bursts
     order = [order[number * 5 % len(order)] for number in range(len(order))]
@@ -94,8 +94,8 @@ async def arrive(
         name, document = order[number % len(order)]
         try:
             await pool.ask(document, variables(name, number))
-        except (OSError, RuntimeError, asyncio.IncompleteReadError):
-            failed[name] += 1
+        except (OSError, RuntimeError, asyncio.IncompleteReadError) as error:
+            failed[name, f"{type(error).__name__}: {error}"[:200]] += 1
         took[name].append((time.perf_counter() - due) * 1000)
 
     begun, tasks = time.perf_counter() + 0.1, set[asyncio.Task[None]]()
@@ -160,16 +160,20 @@ def measure_arrivals(rate: float, seconds: float, rows: int = 1_000_000) -> list
                 took, failed, opened = asyncio.run(arrive(account, variables, rate, seconds))
                 done = ended[0] - before
     took["all"] = [each for values in took.values() for each in values]
-    failed["all"] = failed.total()
     out = ["| operation | requests | p50 ms | p99 ms | failed |", "| --- | --- | --- | --- | --- |"]
     for name, values in took.items():
         ordered = sorted(values)
         p50, p99 = percentile(ordered, 0.5), percentile(ordered, 0.99)
-        out.append(f"| {name} | {len(ordered)} | {p50:.1f} | {p99:.1f} | {failed[name]} |")
-    share = 100 * failed["all"] / len(took["all"])
+        amiss = sum(count for (operation, _), count in failed.items() if name in (operation, "all"))
+        out.append(f"| {name} | {len(ordered)} | {p50:.1f} | {p99:.1f} | {amiss} |")
+    share = 100 * failed.total() / len(took["all"])
+    reasons = Counter[str]()
+    for (_, reason), count in failed.items():
+        reasons[reason] += count
     return [
         *out,
         "",
+        *(f"- {count} × {reason}" for reason, count in reasons.most_common(3)),
         f"{rate:.0f} requests/s for {seconds:.0f} s, timed from when each was due; {share:.2f} % failed; {opened} "
         f"connections. {JOBS_AT_ONCE} sorts of {rows:,} rows under way in one worker; {done} ended meanwhile.",
     ]

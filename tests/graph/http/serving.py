@@ -1,4 +1,4 @@
-"""The API served by uvicorn in this process, as `karyaksham api` serves it: for sockets, streams and timeouts."""
+"""The API served in this process, as `karyaksham api` serves it: for sockets, streams and timeouts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 
 from graph.app import create_app
 from graph.core.settings import Settings
+from graph.http.server import Server
 
 
 def free_port() -> int:
@@ -26,19 +26,10 @@ async def served(settings: Settings, graceful_seconds: int | None = 2) -> AsyncI
     """Yield the URL and the application of a running server with these settings."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    app = create_app(settings.model_copy(update={"public_url": url, "api_port": port}))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=port,
-            ws="websockets-sansio",
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=graceful_seconds,
-        )
-    )
+    own = settings.model_copy(update={"public_url": url, "api_port": port, "api_host": "127.0.0.1"})
+    app = create_app(own)
+    server = Server(app, own)
+    server.config.timeout_graceful_shutdown = graceful_seconds
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
@@ -46,6 +37,5 @@ async def served(settings: Settings, graceful_seconds: int | None = 2) -> AsyncI
     try:
         yield url, app
     finally:
-        await app.state.endpoint.close()
         server.should_exit = True
         await task

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from graph.app import create_app
 from graph.context import Services
+from graph.http.server import KEEP_ALIVE_SECONDS
 from graph.http.spa import SinglePageApp
 from tests.graph.http.serving import free_port, served
 from tests.graph.users.asking import ME, PASSWORD, Browser, address
@@ -28,6 +29,18 @@ DOWN = {
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
         yield client
+
+
+async def test_an_idle_connection_is_the_proxys_to_close(services: Services) -> None:
+    """Longer than uvicorn would keep it: a proxy that sends into a connection which closes right then answers 502."""
+    patient = httpx.Limits(keepalive_expiry=60)
+    async with served(services.settings) as (url, _), httpx.AsyncClient(timeout=PATIENCE, limits=patient) as client:
+        sockets = [(await client.get(f"{url}/healthz")).extensions["network_stream"].get_extra_info("socket")]
+        await asyncio.sleep(6)
+        sockets.append((await client.get(f"{url}/healthz")).extensions["network_stream"].get_extra_info("socket"))
+    # httpx opens another when the first one was closed
+    assert sockets[0] is sockets[1]
+    assert KEEP_ALIVE_SECONDS > 600
 
 
 async def test_ready_and_alive_when_all_answer(services: Services, http: httpx.AsyncClient) -> None:
