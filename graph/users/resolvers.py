@@ -102,20 +102,24 @@ class UsersMutation:
         result = await context.services.accounts.register(input.email, input.password, input.name, _client(context))
         return _open(context, result, RegisterSuccess)
 
-    @mutation(Public, description="Log in; the refresh token is set as a cookie.")
+    @mutation(Public, description="Log in; the refresh token is set as a cookie, whose session of before ends.")
     async def log_in(self, info: Info, input: LogInInput) -> LogInResult:
         """Log in."""
         context = info.context
-        result = await context.services.accounts.log_in(input.email, input.password, _client(context))
+        accounts = context.services.accounts
+        result = await accounts.log_in(input.email, input.password, _client(context))
+        await accounts.log_out(refresh_token(context), None)
         return _open(context, result, LogInSuccess)
 
-    @mutation(Public, description="Complete a log-in that needs a code too; the refresh token is set as a cookie.")
+    @mutation(Public, description="Complete a log-in that needs a code too; the cookie changes as by `logIn`.")
     async def confirm_log_in(self, info: Info, input: ConfirmLogInInput) -> ConfirmLogInResult:
         """Log in."""
         context = info.context
         client = _client(context)
+        accounts = context.services.accounts
         user = await context.services.second_factors.answer(input.challenge, input.code, client[0])
-        result = await context.services.accounts.open_session(user, client, factors=["password", "code"])
+        result = await accounts.open_session(user, client, factors=["password", "code"])
+        await accounts.log_out(refresh_token(context), None)
         return _open(context, result, ConfirmLogInSuccess)
 
     @mutation(Public, description="Get a new access token for the session of the cookie, and a new cookie.")

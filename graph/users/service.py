@@ -273,22 +273,22 @@ class Accounts:
         Returns the issuer of the provider where the cookie's session began, if it did so at one.
         """
         session_id, secret = split_refresh_token(refresh_token)
-        ended: list[UUID] = []
+        ended: dict[UUID, UUID] = {}
         issuer = None
         async with self._db.system() as session:
             if session_id is not None:
                 row = await repository.locked_session(session, session_id)
                 if row is not None and row.token_digest == token_digest(secret):
-                    ended.append(session_id)
+                    ended[session_id] = row.user_id
                     issuer = row.issuer
-            if viewer is not None and viewer.session_id is not None and viewer.session_id not in ended:
-                ended.append(viewer.session_id)
-            for each in ended:
+            if viewer is not None and viewer.session_id is not None:
+                ended[viewer.session_id] = viewer.user_id
+            for each, whose in ended.items():
                 if await repository.revoke_session(session, each, "logged out"):
                     await record(
                         session,
                         "user.logout",
-                        actor_id=viewer.user_id if viewer else None,
+                        actor_id=whose,
                         workspace_id=None,
                         object_type="Session",
                         object_id=each,

@@ -175,7 +175,8 @@ def test_a_large_arrow_file_is_kept_part_by_part(server: Server, tmp_path: Path)
     ticket = server.ticket([server.put(sink.getvalue().to_pybytes())], "arrow")
     part = 34 << 20
     with spooling(server, tmp_path, 8 * part) as running:
-        assert running.pull(ticket).equals(rows) and running.count("spooled_bytes") == 0
+        assert running.pull(ticket).equals(rows)
+        assert running.count("spooled_bytes") == 0
         with fl.connect(running.location) as client:
             reader, read = client.do_get(fl.Ticket(ticket)), 0
             while read < part:

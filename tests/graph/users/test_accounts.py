@@ -12,7 +12,10 @@ from graph.app import create_app
 from graph.context import Services
 from graph.core.ids import from_global
 from graph.models import AuditLog, Session
+from graph.users.authentication import Authenticator
 from tests.graph.users.asking import LOG_IN, LOG_OUT, ME, PASSWORD, REFRESH, REGISTER, Browser, address
+from tests.graph.users.test_api_tokens import refused_within
+from tests.processes import PATIENCE
 
 
 async def test_register_gives_a_session_and_a_personal_workspace(app: Starlette) -> None:
@@ -212,6 +215,20 @@ async def test_log_out_ends_cookie_and_session(app: Starlette) -> None:
     assert "karyaksham-refresh" not in browser.http.cookies
     browser.http.cookies.set("karyaksham-refresh", token)
     assert await browser.code(REFRESH) == "UNAUTHENTICATED"
+
+
+async def test_a_log_in_ends_the_session_that_the_browser_had(app: Starlette, listening: Authenticator) -> None:
+    """And no other: not when it fails, and not one of another browser."""
+    mail = address()
+    browser, elsewhere = Browser(app), Browser(app)
+    first = (await browser.register(mail))["accessToken"]
+    other = (await elsewhere.log_in(mail))["accessToken"]
+    await browser.log_in(mail, "wrong horse battery")
+    assert (await browser.ask(ME, first))["email"] == mail
+    second = (await browser.log_in(mail))["accessToken"]
+    assert await refused_within(PATIENCE, browser, first)
+    assert (await browser.ask(ME, second))["email"] == mail
+    assert (await elsewhere.ask(ME, other))["email"] == mail
 
 
 async def test_log_out_without_a_session_is_fine(app: Starlette) -> None:
