@@ -148,12 +148,17 @@ mod tests {
 
     #[test]
     fn parts_are_all_batches_once_and_none_is_much_larger_than_asked() {
-        for (batches, size) in [(0, 0), (1, 10), (1, 1 << 40), (7, 100), (1000, 1 << 30), (3, 3 * PART), (4097, u64::MAX)] {
+        for (batches, size) in
+            [(0, 0), (1, 10), (1, 1 << 40), (7, 100), (1000, 1 << 30), (3, 3 * PART), (4097, u64::MAX)]
+        {
             let ranges: Vec<_> = parts(batches, size).collect();
             let mut next = 0;
             for range in &ranges {
                 assert_eq!(range.start, next);
-                assert!(range.len() == 1 || range.len() as u64 * (size / batches as u64) <= PART, "{batches} of {size}");
+                assert!(
+                    range.len() == 1 || range.len() as u64 * (size / batches as u64) <= PART,
+                    "{batches} of {size}"
+                );
                 next = range.end;
             }
             assert_eq!(next, batches);
