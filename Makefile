@@ -16,7 +16,7 @@ UV_VERSION := 0.13.9
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python monitoring deployment image-check audit test-browser pictures wheel codegen codegen-check ci-box bench fuzz faults format lock clean
+.PHONY: help preflight setup engine web demo up test lint types test-rust test-web test-python monitoring deployment policies image-check audit test-browser pictures wheel codegen codegen-check ci-box bench fuzz faults format lock clean
 
 help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,6 +82,10 @@ monitoring: .venv/.synced ## Rules, alerts, routes and dashboards, with a real P
 deployment: setup ## Container files, chart and workflows, with Helm and the schemas that they are held against (fetched if need be).
 	@$(PY) -m ops.setup.package_tools
 	@$(PY) -m pytest tests/ops/containers tests/ops/kubernetes tests/ops/workflows $(PYTEST_ARGS)
+
+policies: .venv/.synced ## checkov over chart, Dockerfile and workflows (installed by uv, apart from ours); asks PyPI.
+	@$(PY) -m ops.setup.package_tools >/dev/null
+	@$(PY) -m tests.ops.policies
 
 image-check: setup ## Build the image and run it as Compose does, without Docker (as root, with Podman: tests/image/__init__.py; IMAGE_ARGS=…).
 	@$(PY) -m ops.setup.package_tools --only traefik >/dev/null
