@@ -210,7 +210,9 @@ class WorkerProcess:
             await self.purger.expire()
 
     async def ready(self) -> str | None:
-        """Return None when PostgreSQL and Redis answer, else what does not."""
+        """Return None when jobs can run: the engine is loaded, PostgreSQL and Redis answer; else what is amiss."""
+        if not self.serving.is_set():
+            return "The engine's processes are starting."
         try:
             await self.db.ping()
             await self.queue.ping()

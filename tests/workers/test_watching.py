@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -18,10 +20,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from graph.core.errors import ServiceUnavailable
 from graph.jobs.requests import result_from_report
 from tests.graph.client import User
+from tests.processes import PATIENCE
 from tests.workers.conftest import StartWorker
 from tests.workers.helpers import make_dataset, rows_of, run_job, until, wait_for
 from workers.heartbeat import WORKERS_KEY
 from workers.progress import PENDING_LINES_MAX, Reporter
+from workers.runner import ChildProcess
 from workers.spill import SPILL_PREFIX
 from workers.tasks import run_job as run_job_module
 
@@ -49,6 +53,32 @@ async def test_metrics_and_health_of_a_worker(user: User, start_worker: StartWor
     assert values['karyaksham_engine_bytes_total{direction="read"}'] >= 67
     assert "karyaksham_queue_depth" in values
     assert "karyaksham_queue_oldest_seconds" in values
+
+
+async def test_a_worker_is_ready_when_its_engines_are(start_worker: StartWorker, monkeypatch: Any) -> None:
+    """Whoever waits for it, as an upgrade does, does not end the old one before the new one can run a job."""
+    port, gate, start = free_port(), asyncio.Event(), ChildProcess.start
+
+    async def held() -> ChildProcess:
+        await gate.wait()
+        return await start()
+
+    monkeypatch.setattr(ChildProcess, "start", held)
+    starting = asyncio.create_task(start_worker(worker_metrics_port=port))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+        async def answer() -> httpx.Response | None:
+            with contextlib.suppress(httpx.ConnectError):
+                return await client.get("/readyz")
+            return None
+
+        early = await until(answer, lambda found: found is not None, PATIENCE)
+        assert early is not None
+        assert (early.status_code, early.text.strip()) == (503, "The engine's processes are starting.")
+        assert (await client.get("/healthz")).status_code == 200
+        gate.set()
+        await starting
+        assert (await client.get("/readyz")).status_code == 200
 
 
 async def test_a_taken_metrics_port_stops_no_worker(user: User, start_worker: StartWorker) -> None:
