@@ -206,6 +206,7 @@ def settings_of(environment: Mapping[str, str]) -> Any:
     """The settings (graph.core.settings.Settings) that these variables give."""
     from graph.core.settings import Settings
 
+    # texts, as variables are: pydantic makes each what its field says
     return Settings(**{name.lower(): value for name, value in environment.items()})  # type: ignore[arg-type]
 
 
