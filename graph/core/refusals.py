@@ -17,6 +17,7 @@ import structlog
 from graph.core.audit import record
 from graph.core.db import Database
 from graph.core.errors import ServiceUnavailable
+from graph.core.ids import uuid7
 
 WINDOW_SECONDS: Final = 60
 # rows that count what was not written one by one, of one minute
@@ -54,6 +55,7 @@ class Refusals:
         data: dict[str, Any] | None = None,
     ) -> None:
         """Write down or count one refusal, of the request of the log context; never fails for PostgreSQL's sake."""
+        row_id = uuid7()  # before anything is waited for: entries are listed by it, in the order of what happened
         await self.sum_up()
         # by address alone: what differed for accounts that exist would tell that they do
         source = str(structlog.contextvars.get_contextvars().get("address") or actor_id)
@@ -63,7 +65,7 @@ class Refusals:
             return
         self._written += 1
         self._sources[source] += 1
-        await self._insert(action, {"code": code} | (data or {}), actor_id, token_id)
+        await self._insert(action, {"code": code} | (data or {}), actor_id, token_id, row_id)
 
     async def sum_up(self, *, end: bool = False) -> None:
         """Write down how many were only counted in a minute that has passed; with `end`, in this one too."""
@@ -74,7 +76,7 @@ class Refusals:
         more, self._more = self._more, Counter()
         for (action, code), times in more.items():
             with structlog.contextvars.bound_contextvars(address=None, request_id=None):
-                await self._insert(action, {"code": code, "furtherTimes": times}, None, None)
+                await self._insert(action, {"code": code, "furtherTimes": times}, None, None, uuid7())
 
     async def settled(self) -> None:
         """Wait until all that was noted is written."""
@@ -92,7 +94,9 @@ class Refusals:
         await self.settled()
         await self.sum_up(end=True)
 
-    async def _insert(self, action: str, data: dict[str, Any], actor_id: UUID | None, token_id: UUID | None) -> None:
+    async def _insert(
+        self, action: str, data: dict[str, Any], actor_id: UUID | None, token_id: UUID | None, row_id: UUID
+    ) -> None:
         try:
             async with self._db.system() as session:
                 await record(
@@ -103,6 +107,7 @@ class Refusals:
                     object_type="ApiToken" if token_id else None,
                     object_id=token_id,
                     data=data,
+                    row_id=row_id,
                 )
         except ServiceUnavailable as error:
             log.warning("refusal_not_recorded", action=action, data=data, reason=error.message)
