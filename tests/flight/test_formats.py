@@ -24,13 +24,19 @@ def declare(**types: str) -> Columns:
     return [{"name": name, "type": kind, "nullable": True} for name, kind in types.items()]
 
 
-def ipc(table: pa.Table, *, stream: bool = False, **options: Any) -> bytes:
-    """The table as an Arrow IPC file or stream."""
+def ipc(table: pa.Table, *, stream: bool = False, rows: int = 1000, **options: Any) -> bytes:
+    """The table as an Arrow IPC file or stream, in batches of so many rows."""
     out = io.BytesIO()
     make = pa.ipc.new_stream if stream else pa.ipc.new_file
     with make(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table, max_chunksize=1000)
+        writer.write_table(table, max_chunksize=rows)
     return out.getvalue()
+
+
+def chunks(server: Server, ticket: str) -> list[pa.RecordBatch]:
+    """The batches that a client gets."""
+    with server.client() as client:
+        return [chunk.data for chunk in client.do_get(fl.Ticket(ticket))]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["file", "stream"])
@@ -48,6 +54,46 @@ def test_arrow_with_dictionaries_and_views(server: Server, stream: bool, rows: i
     assert got.schema.types == [pa.string(), pa.string()]
     assert got["d"].to_pylist() == words
     assert got["v"].to_pylist() == words
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "lz4"},
+        {"compression": "zstd"},
+        {"metadata_version": pa.ipc.MetadataVersion.V4},
+        {"metadata_version": pa.ipc.MetadataVersion.V4, "use_legacy_format": True},
+    ],
+    ids=["plain", "lz4", "zstd", "version 4", "without marks"],
+)
+def test_arrow_files_of_every_kind(server: Server, options: dict[str, Any], rows: int) -> None:
+    """Whether their batches can go out as they are or not."""
+    whole = pa.table(columns())
+    batches = pa.Table.from_batches([*whole.to_batches(rows), *whole.slice(0, 0).to_batches(), *whole.to_batches()])
+    got = pull(server, server.ticket([server.put(ipc(batches, rows=rows, **options))], "arrow"))
+    assert got.schema.equals(whole.schema, check_metadata=True)
+    assert got.equals(pa.concat_tables([whole, whole]))
+
+
+def test_arrow_batches_go_out_as_they_are_stored_if_no_client_minds(server: Server) -> None:
+    table = pa.table({"n": range(2_000_000)})
+    small = chunks(server, server.ticket([server.put(ipc(table, rows=300_000))], "arrow"))
+    assert [batch.num_rows for batch in small] == [300_000] * 6 + [200_000]
+    large = chunks(server, server.ticket([server.put(ipc(table, rows=1_100_000))], "arrow"))
+    assert max(batch.nbytes for batch in large) <= 2 * 1024 * 1024
+    assert pa.Table.from_batches(small).equals(pa.Table.from_batches(large).combine_chunks())
+
+
+def test_a_second_arrow_file_with_other_types_is_brought_to_the_first(server: Server) -> None:
+    words = ["a", None, "b"]
+    stored = [
+        server.put(ipc(pa.table({"w": pa.array(words, kind)})))
+        for kind in (pa.string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.string())
+    ]
+    got = pull(server, server.ticket(stored, "arrow"))
+    assert got.equals(pa.table({"w": pa.array(words * 4, pa.string())}))
 
 
 def test_arrow_bigger_than_the_prefetch(server: Server) -> None:

@@ -1,12 +1,15 @@
 //! The description in front of a batch in an Arrow IPC file, checked before the batch is decoded.
 
 use std::io::Read;
+use std::ops::Range;
 
-use arrow::ipc::{CompressionType, MessageHeader, RecordBatch, root_as_message};
+use arrow::ipc::{CompressionType, MessageHeader, MetadataVersion, RecordBatch, root_as_message};
 use lz4_flex::frame::FrameDecoder;
 
 /// Buffers of fewer bytes unpack to a megabyte at most, whatever they claim.
 const SMALL_BYTES: usize = 4 << 10;
+/// In front of a message: a mark, and the length.
+const MARK_BYTES: usize = 8;
 /// Rows of a batch, at most: columns without values take no bytes, so nothing else bounds them.
 const MAX_ROWS: i64 = 1 << 31;
 
@@ -43,6 +46,18 @@ pub(super) fn check_block(data: &[u8], head: usize) -> Result<u64, &'static str>
         }
         Ok(bytes)
     })
+}
+
+/// Where in these first bytes of a block the message lies, if every reader of today takes it: it has version 5 of the
+/// format and nothing in it is compressed.
+pub(super) fn plain_message(head: &[u8]) -> Option<Range<usize>> {
+    let [0xff, 0xff, 0xff, 0xff, length @ ..] = head else { return None };
+    let (length, _) = length.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_le_bytes(*length)).ok()?;
+    let range = MARK_BYTES..MARK_BYTES.checked_add(length)?;
+    let message = root_as_message(head.get(range.clone())?).ok()?;
+    let batch = message.header_as_record_batch()?;
+    (message.version() == MetadataVersion::V5 && batch.compression().is_none()).then_some(range)
 }
 
 /// Looks at the batch that a message describes.

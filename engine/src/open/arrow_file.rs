@@ -12,7 +12,7 @@ use arrow::ipc::{Block, MetadataVersion, root_as_footer};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use super::arrow_block::{check_block, rows_of_message};
+use super::arrow_block::{check_block, plain_message, rows_of_message};
 use crate::error::{EngineError, Result};
 use crate::guard::{caught, damaged_input};
 use crate::store::Location;
@@ -128,6 +128,19 @@ impl ArrowFile {
         self.decode(block, self.read_block(block).await?)
     }
 
+    /// Decodes one batch from the bytes at its `range`, without a copy of values that are not compressed.
+    pub fn decode_at(&self, number: usize, data: Bytes) -> Result<RecordBatch> {
+        self.decode(self.block(number)?, data)
+    }
+
+    /// The same bytes as an IPC message, and the body that belongs to it, for a batch that `decode_at` takes; none if
+    /// it is compressed, or in an older version of the format.
+    pub fn message_at(&self, number: usize, data: &Bytes) -> Result<Option<(Bytes, Bytes)>> {
+        let head = usize::try_from(self.block(number)?.metaDataLength()).unwrap_or(usize::MAX);
+        let message = data.get(..head).and_then(plain_message);
+        Ok(message.map(|message| (data.slice(message), data.slice(head..))))
+    }
+
     fn block(&self, number: usize) -> Result<&Block> {
         self.blocks.get(number).ok_or_else(|| self.damaged("a batch is missing"))
     }
@@ -200,8 +213,12 @@ struct Footer {
 impl Footer {
     fn read(data: &[u8]) -> std::result::Result<Self, String> {
         let footer = root_as_footer(data).map_err(|error| error.to_string())?;
+        let schema = footer.schema().ok_or("it has no schema")?;
+        if !schema.endianness().equals_to_target_endianness() {
+            return Err("its numbers have the byte order of another kind of machine".into());
+        }
         Ok(Self {
-            schema: Arc::new(fb_to_schema(footer.schema().ok_or("it has no schema")?)),
+            schema: Arc::new(fb_to_schema(schema)),
             version: footer.version(),
             dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
             blocks: footer.recordBatches().iter().flatten().copied().collect(),
@@ -214,4 +231,30 @@ fn range(block: &Block, size: u64) -> Option<Range<u64>> {
     let length = u64::try_from(block.bodyLength()).ok()?.checked_add(u64::try_from(block.metaDataLength()).ok()?)?;
     let end = start.checked_add(length)?;
     (length <= MAX_PART_BYTES && end <= size).then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A footer without batches, byte by byte, of a schema without columns and with this byte order (`FlatBuffers`:
+    /// <https://flatbuffers.dev/internals/>).
+    fn footer(byte_order: u8) -> Vec<u8> {
+        #[rustfmt::skip]
+        let bytes = [
+            12, 0, 0, 0, // the root is at 12
+            8, 0, 8, 0, 0, 0, 4, 0, // its fields: no version, the schema at 4
+            8, 0, 0, 0, 12, 0, 0, 0, // the schema is 12 further
+            8, 0, 12, 0, 8, 0, 4, 0, // its fields: the byte order at 8, the columns at 4
+            8, 0, 0, 0, 8, 0, 0, 0, byte_order, 0, 0, 0, // the columns are 8 further
+            0, 0, 0, 0, // and none
+        ];
+        bytes.to_vec()
+    }
+
+    #[test]
+    fn a_file_of_the_other_byte_order_is_refused_not_misread() {
+        assert!(Footer::read(&footer(0)).unwrap().schema.fields().is_empty());
+        assert!(Footer::read(&footer(1)).err().unwrap().contains("byte order"));
+    }
 }

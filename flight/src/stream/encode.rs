@@ -49,6 +49,11 @@ impl Encoder {
         }
     }
 
+    /// The schema of all batches that go out.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// The stream's first message.
     pub fn schema_message(&self) -> FlightData {
         SchemaAsIpc::new(&self.schema, &self.options).into()

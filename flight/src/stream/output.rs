@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::encode::Encoder;
-use super::spool::{Key, Recording, Spool};
+use super::spool::{Key, Recording, Spool, Window};
 use super::{MESSAGES_AHEAD, Share};
 use crate::error::{Error, Result};
 use crate::metrics::METRICS;
@@ -57,8 +58,11 @@ impl Output {
     pub fn part(&mut self, key: &Key, ahead: bool, produce: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let kept = if self.share.crowded() { self.spool.wait(key) } else { self.spool.find(key) };
         if let Some(part) = kept {
+            let mut window = Window::default();
             for index in 0..part.len() {
-                self.replay(|| part.read(index))?;
+                // In a crowd, what is mapped would add up.
+                let mapped = !self.share.crowded();
+                self.replay(|| if mapped { part.read_mapped(index, &mut window) } else { part.read(index) })?;
             }
             return Ok(());
         }
@@ -98,7 +102,13 @@ impl Output {
         Ok(())
     }
 
-    fn message(&mut self, message: FlightData) -> Result<()> {
+    /// The schema of what is sent.
+    pub fn schema(&self) -> &SchemaRef {
+        self.encoder.schema()
+    }
+
+    /// Send a batch that is encoded already, with `schema` and without dictionaries.
+    pub fn message(&mut self, message: FlightData) -> Result<()> {
         let Some(recording) = &mut self.recording else { return self.send(message) };
         let behind = recording.is_behind();
         if behind || recording.keeps() {

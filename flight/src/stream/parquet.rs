@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use karyaksham_engine::open::parquet_metadata;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::objects::{Object, ObjectId};
 use super::output::Output;
@@ -249,28 +250,40 @@ fn column_ranges(group: &RowGroupMetaData) -> impl Iterator<Item = Range<u64>> {
     })
 }
 
-/// Rows whose decoded columns come near the target, so that splitting has little to do.
+/// Rows whose decoded columns come near the target from below, so that splitting has nothing to do.
 ///
-/// Decoded sizes come from the size statistics where the writer left them; otherwise from the encoded size, which is too
-/// small for dictionaries: four times as much is assumed for text and bytes.
+/// Decoded sizes of texts and bytes come from the size statistics where the writer left them; otherwise four times as
+/// much as the encoded size is assumed, which is too small for dictionaries.
 fn batch_rows(group: &RowGroupMetaData, target: usize) -> usize {
-    let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
-    let bytes: u64 = group
-        .columns()
-        .iter()
-        .map(|column| {
-            let encoded = u64::try_from(column.uncompressed_size()).unwrap_or(0);
-            match column.column_type() {
-                parquet::basic::Type::BYTE_ARRAY => match column.unencoded_byte_array_data_bytes() {
-                    Some(bytes) => u64::try_from(bytes).unwrap_or(0) + 4 * rows,
-                    None => encoded.saturating_mul(4).max(4 * rows),
-                },
-                _ => encoded.max(4 * rows),
-            }
-        })
-        .fold(0, u64::saturating_add);
-    let wanted = (target as u64).saturating_mul(rows) / bytes.max(1);
+    let rows = count(group.num_rows()).max(1);
+    let bytes = group.columns().iter().map(decoded_bytes).fold(0, u64::saturating_add);
+    // A tenth for the bits of nulls, and for rows that are longer than most.
+    let wanted = (target as u64 / 10 * 9).saturating_mul(rows) / bytes.max(1);
     usize::try_from(wanted).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS)
+}
+
+/// What the values of a column take in Arrow, about.
+fn decoded_bytes(column: &ColumnChunkMetaData) -> u64 {
+    let values = count(column.num_values());
+    let widths = |bytes: u64| values.saturating_mul(bytes);
+    match column.column_type() {
+        PhysicalType::BOOLEAN => values / 8,
+        PhysicalType::INT32 | PhysicalType::FLOAT => widths(4),
+        PhysicalType::INT64 | PhysicalType::DOUBLE | PhysicalType::INT96 => widths(8),
+        PhysicalType::FIXED_LEN_BYTE_ARRAY => widths(count(column.column_descr().type_length().into())),
+        PhysicalType::BYTE_ARRAY => {
+            let texts = match column.unencoded_byte_array_data_bytes() {
+                Some(bytes) => count(bytes),
+                None => count(column.uncompressed_size()).saturating_mul(4),
+            };
+            texts.saturating_add(widths(4))
+        }
+    }
+}
+
+/// What damage made negative is none.
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! through a sliding window per column: a window is fetched when its predecessor is touched, and dropped once
 //! passed, so that memory stays near the budget whatever the file looks like.
 
+use std::io::Read as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -129,6 +130,22 @@ impl Windows {
 }
 
 impl Windows {
+    /// All bytes of a range: without a copy if they lie in one window; otherwise copied window by window, so that those
+    /// that slide are not all held.
+    pub fn whole(&self, range: &Range<u64>) -> Result<Bytes> {
+        let (start, length) = (range.start, offset(range.end.saturating_sub(range.start)));
+        let fits = |index: usize| self.shared.spans[index].range.end >= range.end;
+        if !self.shared.sliding || self.shared.find(start).is_none_or(fits) {
+            return self.read(start, length);
+        }
+        let mut all = vec![0; length];
+        self.reader(start).read_exact(&mut all).map_err(|error| match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(error) => Error::Corrupt(format!("The stored object ends before its table does: {error}.")),
+        })?;
+        Ok(all.into())
+    }
+
     /// A reader from this offset on, for formats that read a file from front to back.
     pub fn reader(&self, start: u64) -> WindowReader {
         WindowReader { windows: self.clone(), at: start, current: Bytes::new() }
@@ -308,7 +325,7 @@ mod tests {
     use crate::ticket::File;
     use object_store::memory::InMemory;
     use object_store::{ObjectStore, ObjectStoreExt};
-    use std::io::{Read as _, Seek as _, SeekFrom};
+    use std::io::{Seek as _, SeekFrom};
     use tokio::runtime::Runtime;
 
     fn content(size: usize) -> Vec<u8> {
@@ -344,6 +361,23 @@ mod tests {
                 assert_eq!(got, all[start..start + length], "{start}+{length} with {budget}");
             }
         }
+    }
+
+    #[test]
+    fn a_range_is_read_whole_with_windows_that_slide_too() {
+        let runtime = Runtime::new().unwrap();
+        let size = 20 << 20;
+        let all = content(size);
+        for budget in [64 << 20, 1 << 20] {
+            let windows = windows(&runtime, size, std::iter::once(0..size as u64), budget);
+            for range in [0..10, 500_000..600_000, 600_000..9_000_000, size - 1..size] {
+                let got = windows.whole(&(range.start as u64..range.end as u64)).unwrap();
+                assert_eq!(got, all[range.clone()], "{range:?} with {budget}");
+            }
+            assert!(matches!(windows.whole(&(size as u64 - 5..size as u64 + 5)), Err(Error::Corrupt(_))));
+        }
+        let beyond = windows(&runtime, 1 << 20, std::iter::once(0..2 << 20), 512 << 10);
+        assert!(matches!(beyond.whole(&(0..2 << 20)), Err(Error::Corrupt(_))));
     }
 
     #[test]

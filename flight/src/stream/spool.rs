@@ -5,21 +5,21 @@
 //! ends that. The page cache makes reading it as fast as memory, without being this process's memory. Stored objects
 //! never change, so that a kept part is never stale; one that nobody has asked for in a while is let go.
 
+mod tape;
+
 use std::collections::{HashSet, VecDeque};
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow_flight::FlightData;
-use bytes::Bytes;
 
 use super::objects::ObjectId;
-use crate::error::{Error, Result};
-use crate::metrics::METRICS;
+use crate::error::Result;
+use tape::{Buffers, Tape};
+
+pub use tape::Window;
 
 /// A part: the object, and the row group if it has some.
 pub type Key = (ObjectId, Option<usize>);
@@ -32,8 +32,6 @@ const MOST: usize = 256;
 const REMEMBERED: usize = 16 * 1024;
 /// One part takes no more than this share of the quota.
 const SHARES: u64 = 8;
-/// Buffers that wait to be read into again.
-const SPARE: usize = 16;
 /// How long to wait for another stream that writes the same part.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,7 +50,7 @@ struct Shared {
     broken: AtomicBool,
     state: Mutex<State>,
     written: Condvar,
-    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
+    buffers: Buffers,
 }
 
 #[derive(Default)]
@@ -71,33 +69,9 @@ struct Kept {
     used: Instant,
 }
 
-/// Where a message is in its file: the header, and behind it the body.
-#[derive(Clone, Copy)]
-struct Place {
-    start: u64,
-    header: usize,
-    body: usize,
-}
-
 /// A part that was written whole.
 pub struct Part {
     tape: Tape,
-}
-
-/// The bytes of a file, counted as long as it is open.
-struct Tape {
-    shared: Weak<Shared>,
-    file: Option<File>,
-    places: Vec<Place>,
-    bytes: u64,
-    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-/// What was read; its buffer is used again when nobody looks at it any more.
-struct Buffer {
-    bytes: Vec<u8>,
-    length: usize,
-    home: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// A part that is being written. Dropped before its end, nothing of it is kept.
@@ -161,8 +135,7 @@ impl Spool {
         let mut state = self.shared.state();
         let keep = state.ask(key) && self.shared.quota > 0 && state.writing.insert(key.clone());
         drop(state);
-        let (shared, buffers) = (Arc::downgrade(&self.shared), Arc::clone(&self.shared.buffers));
-        let tape = Tape { shared, file: None, places: Vec::new(), bytes: 0, buffers };
+        let tape = Tape::new(Arc::downgrade(&self.shared), &self.shared.buffers);
         Recording { spool: self.clone(), tape, key: keep.then(|| key.clone()), sent: 0 }
     }
 }
@@ -215,101 +188,20 @@ impl State {
     }
 }
 
-impl Tape {
-    /// Write a message at the end; whether there was room.
-    fn push(&mut self, message: &FlightData) -> bool {
-        let Some(shared) = self.shared.upgrade() else { return false };
-        let place = Place { start: self.bytes, header: message.data_header.len(), body: message.data_body.len() };
-        let size = (place.header + place.body) as u64;
-        if self.bytes + size > shared.quota / SHARES || !shared.reserve(size) {
-            return false;
-        }
-        // From here on the bytes are counted, written or not.
-        self.bytes += size;
-        METRICS.spooled.inc_by(i64::try_from(size).unwrap_or(0));
-        match self.write(&shared, place, message) {
-            Ok(()) => {
-                self.places.push(place);
-                true
-            }
-            Err(error) => {
-                if !shared.broken.swap(true, Ordering::Relaxed) {
-                    log::warn!("the spool in {} cannot be used, streams go without: {error}", shared.folder.display());
-                }
-                false
-            }
-        }
-    }
-
-    fn write(&mut self, shared: &Shared, place: Place, message: &FlightData) -> io::Result<()> {
-        if self.file.is_none() {
-            self.file = Some(tempfile::tempfile_in(&shared.folder)?);
-        }
-        let Some(file) = &self.file else { return Ok(()) };
-        file.write_all_at(&message.data_header, place.start)?;
-        file.write_all_at(&message.data_body, place.start + place.header as u64)
-    }
-
-    fn read(&self, index: usize) -> Result<FlightData> {
-        let lost = |what: String| Error::Internal(format!("The server's spool cannot be read: {what}"));
-        let (Some(place), Some(file)) = (self.places.get(index), &self.file) else {
-            return Err(lost(format!("it has no message {index}.")));
-        };
-        let mut buffer = Buffer::of(place.header + place.body, &self.buffers);
-        let bytes = &mut buffer.bytes[..buffer.length];
-        file.read_exact_at(bytes, place.start).map_err(|error| lost(error.to_string()))?;
-        let mut data_body = Bytes::from_owner(buffer);
-        let data_header = data_body.split_to(place.header);
-        Ok(FlightData { data_header, data_body, ..FlightData::default() })
-    }
-}
-
-impl Drop for Tape {
-    fn drop(&mut self) {
-        METRICS.spooled.dec_by(i64::try_from(self.bytes).unwrap_or(0));
-        if let Some(shared) = self.shared.upgrade() {
-            shared.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Buffer {
-    /// One of at least this length; what is in it means nothing.
-    fn of(length: usize, home: &Arc<Mutex<Vec<Vec<u8>>>>) -> Self {
-        let spare = home.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut bytes = spare.unwrap_or_default();
-        if bytes.len() < length {
-            // Not resized: what it holds need not be copied.
-            bytes = vec![0; length];
-        }
-        Self { bytes, length, home: Arc::clone(home) }
-    }
-}
-
-impl AsRef<[u8]> for Buffer {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let mut spare = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE {
-            spare.push(std::mem::take(&mut self.bytes));
-        }
-    }
-}
-
 impl Part {
     /// Its messages.
     pub fn len(&self) -> usize {
-        self.tape.places.len()
+        self.tape.len()
     }
 
     /// One of them.
     pub fn read(&self, index: usize) -> Result<FlightData> {
         self.tape.read(index)
+    }
+
+    /// The same without a copy; `window` is what this reader of the part has mapped.
+    pub fn read_mapped(&self, index: usize, window: &mut Window) -> Result<FlightData> {
+        self.tape.read_mapped(index, window)
     }
 }
 
@@ -321,7 +213,7 @@ impl Recording {
 
     /// Whether it holds what the client has not got.
     pub fn is_behind(&self) -> bool {
-        self.sent < self.tape.places.len()
+        self.sent < self.tape.len()
     }
 
     /// Write a message; false if there is no room for it. Then nothing will be kept, and what was written still reads.
@@ -342,9 +234,7 @@ impl Recording {
 
     /// All is written: keep it, if it is to be kept. The part reads on either way.
     pub fn finish(mut self) -> Arc<Part> {
-        let buffers = Arc::clone(&self.tape.buffers);
-        let empty = Tape { shared: Weak::new(), file: None, places: Vec::new(), bytes: 0, buffers };
-        let part = Arc::new(Part { tape: std::mem::replace(&mut self.tape, empty) });
+        let part = Arc::new(Part { tape: self.tape.take() });
         if let Some(key) = self.key.take() {
             let mut state = self.spool.shared.state();
             state.writing.remove(&key);

@@ -19,16 +19,21 @@ impl Streams {
             Format::Csv | Format::Ndjson | Format::Lines => return text::files(self, ticket, &text::schema(ticket)?),
         };
         let stored = ticket.files().map(|(_, file)| {
-            let (path, size) = Object::new(&self.store, file)?.id();
-            let mut url = self.bucket.clone();
-            // As segments, so that percent signs in names of partitions stay what they are.
-            url.path_segments_mut()
-                .map_err(|()| Error::Internal("The bucket's address has no path.".into()))?
-                .clear()
-                .extend(path.as_ref().split('/'));
-            let location = Location { store: Arc::clone(&self.store), path, url, file: None, version: None };
-            Ok(StoredFile { size: Some(size), ..StoredFile::new(location, format) })
+            let object = Object::new(&self.store, file)?;
+            Ok(StoredFile { size: Some(object.size), ..StoredFile::new(self.location(&object)?, format) })
         });
         stored.collect()
+    }
+
+    /// An object as the engine reads it.
+    pub(super) fn location(&self, object: &Object) -> Result<Location> {
+        let (path, _) = object.id();
+        let mut url = self.bucket.clone();
+        // As segments, so that percent signs in names of partitions stay what they are.
+        url.path_segments_mut()
+            .map_err(|()| Error::Internal("The bucket's address has no path.".into()))?
+            .clear()
+            .extend(path.as_ref().split('/'));
+        Ok(Location { store: Arc::clone(&self.store), path, url, file: None, version: None })
     }
 }

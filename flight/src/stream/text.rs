@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt as _;
 use karyaksham_engine::open::{Format as EngineFormat, StoredFile, stream};
-use karyaksham_engine::store::Location;
 use karyaksham_engine::types::from_columns;
 use tokio::runtime::Handle;
 
@@ -51,15 +50,12 @@ pub(super) fn files(streams: &Streams, ticket: &Ticket, schema: &SchemaRef) -> R
     ticket
         .files()
         .map(|(_, file)| {
-            let (path, size) = Object::new(&streams.store, file)?.id();
-            let mut url = streams.bucket.clone();
-            url.set_path(path.as_ref());
-            let location = Location { store: Arc::clone(&streams.store), path, url, file: None, version: None };
+            let object = Object::new(&streams.store, file)?;
             Ok(StoredFile {
-                size: Some(size),
+                size: Some(object.size),
                 schema: Some(Arc::clone(schema)),
                 dialect: dialect.clone(),
-                ..StoredFile::new(location, format)
+                ..StoredFile::new(streams.location(&object)?, format)
             })
         })
         .collect()

@@ -49,11 +49,11 @@ class Objects:
         return sign_ticket(claims, self._keys).encode()
 
     def as_arrow(self, parquet: Path, folder: Path) -> bytes:
-        """A ticket for the same table, stored as an Arrow file."""
+        """A ticket for the same table, stored as an Arrow file of batches as large as the engine writes them."""
         path = folder / "table.arrow"
         source = pq.ParquetFile(parquet)
         with pa.ipc.new_file(path, source.schema_arrow) as writer:
-            for batch in source.iter_batches(65_536):
+            for batch in source.iter_batches(8192):
                 writer.write_batch(batch)
         stored = self.put(path)
         path.unlink()
