@@ -119,3 +119,26 @@ def test_no_rows_and_only_nulls(run: Run) -> None:
     assert (empty.num_rows, empty.column_names) == (0, ["a", "b"])
     nulls = run({"steps": [{"derive": {"columns": [{"name": "c", "expr": "null"}]}}]}, "a\n1\n", "nulls.parquet")
     assert pq.read_table(nulls["path"]).column_names == ["a", "c"]
+
+
+def test_statistics_are_left_out_where_they_let_nobody_skip(tmp_path: Path) -> None:
+    """For texts only, when those of the row groups before had values from all over on every page; and tried again."""
+    rows, size = 17 * 262_144 + 10_000, 262_144
+    numbers = pc.multiply(pa.array(range(rows), pa.int64()), 7919)
+    scattered = pc.cast(pc.bit_wise_and(numbers, 1023), pa.string())
+    table = pa.table(
+        {
+            "scattered": scattered,
+            "sorted": pc.utf8_lpad(pc.cast(pa.array(range(rows), pa.int64()), pa.string()), 9, "0"),
+            "same": pa.repeat("one", rows),
+            "number": pc.bit_wise_and(numbers, 1023),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=size)
+    file = convert(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert file.read().equals(table)
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    known = [[group.column(column).is_stats_set for group in groups] for column in range(table.num_columns)]
+    assert known[0][0] is known[0][16] is True
+    assert sum(known[0]) < 8
+    assert all(map(all, known[1:]))

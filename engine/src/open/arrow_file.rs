@@ -62,12 +62,14 @@ impl ArrowFile {
             return Err(damaged("its footer has more than a gigabyte"));
         }
         let footer = location.read(start..end).await?;
-        let Footer { schema, version, dictionaries, blocks } =
+        let Footer { schema, dictionaries, blocks } =
             caught(|| Footer::read(&footer)).unwrap_or_else(Err).map_err(|what| damaged(&what))?;
         for block in dictionaries.iter().chain(&blocks) {
             range(block, size).ok_or_else(|| damaged("a batch lies outside of the file"))?;
         }
-        let decoder = FileDecoder::new(Arc::clone(&schema), version);
+        // Each message says its version, which is what counts: pyarrow writes another one into the footer of older files,
+        // which the decoder would take for damage. This one stands for "not said".
+        let decoder = FileDecoder::new(Arc::clone(&schema), MetadataVersion::V1);
         let mut file = Self { location: location.clone(), decoder, schema, blocks, most_bytes: MAX_BATCH_BYTES };
         let mut held: u64 = 0;
         for block in &dictionaries {
@@ -205,7 +207,6 @@ impl ArrowFile {
 /// What a footer says.
 struct Footer {
     schema: SchemaRef,
-    version: MetadataVersion,
     dictionaries: Vec<Block>,
     blocks: Vec<Block>,
 }
@@ -219,7 +220,6 @@ impl Footer {
         }
         Ok(Self {
             schema: Arc::new(fb_to_schema(schema)),
-            version: footer.version(),
             dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
             blocks: footer.recordBatches().iter().flatten().copied().collect(),
         })

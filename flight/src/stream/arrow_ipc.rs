@@ -24,7 +24,7 @@ const SCHEMA_BUDGET: u64 = 256 * 1024;
 
 /// An object whose schema was read.
 enum Opened {
-    File(ArrowFile),
+    File(Box<ArrowFile>),
     Stream(SchemaRef),
 }
 
@@ -34,7 +34,7 @@ impl Opened {
             return Err(Error::Corrupt("The Arrow file is empty: it has not even a schema.".into()));
         }
         if object.read(0..object.size.min(MAGIC.len() as u64)).await? == MAGIC {
-            return Ok(Self::File(ArrowFile::open(location, Some(object.size)).await?));
+            return Ok(Self::File(Box::new(ArrowFile::open(location, Some(object.size)).await?)));
         }
         let object = object.clone();
         let opened = tokio::task::spawn_blocking(move || stream(&object, SCHEMA_BUDGET).map(|reader| reader.schema()));

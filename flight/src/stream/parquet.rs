@@ -208,11 +208,14 @@ fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
         out.part(&key, true, |out| {
             // Half for the row group being decoded, half for the next.
             let budget = if out.is_crowded() { out.prefetch_bytes() } else { out.prefetch_bytes() / 2 };
-            let windows = coming.unwrap_or_else(|| piece.fetch(budget, std::mem::take(&mut first)));
+            let hurry = std::mem::take(&mut first);
+            let windows = coming.unwrap_or_else(|| piece.fetch(budget, hurry));
+            // A client that has nothing yet gets less at a time, sooner.
+            let target = if hurry { out.batch_bytes() / 4 } else { out.batch_bytes() };
             let group = &piece.footer.row_groups()[piece.row_group];
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
                 .with_row_groups(vec![piece.row_group])
-                .with_batch_size(batch_rows(group, out.batch_bytes()))
+                .with_batch_size(batch_rows(group, target))
                 .build()?;
             let mut begun = false;
             for batch in reader {

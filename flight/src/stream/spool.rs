@@ -293,12 +293,27 @@ mod tests {
         assert!(!kept && spool.find(&key(0)).is_none());
         assert_eq!((first.len(), first.read(2).unwrap()), (3, message(2, 1000)));
         assert!(write(&spool, 0, 3, 1000).0);
-        let part = spool.find(&key(0)).unwrap();
-        for number in 0..3 {
+        let (part, mut window) = (spool.find(&key(0)).unwrap(), Window::default());
+        for number in [0, 1, 2, 1] {
             assert_eq!(part.read(usize::from(number)).unwrap(), message(number, 1000));
+            assert_eq!(part.read_mapped(usize::from(number), &mut window).unwrap(), message(number, 1000));
         }
-        assert!(part.read(3).is_err());
+        assert!(part.read(3).is_err() && part.read_mapped(3, &mut window).is_err());
         assert!(spool.find(&key(1)).is_none());
+    }
+
+    #[test]
+    fn a_part_is_mapped_piece_by_piece_and_what_was_read_outlives_it() {
+        let spool = Spool::new(None, 1 << 30);
+        let size = 3 << 20;
+        let (_, part) = write(&spool, 0, 12, size);
+        let mut window = Window::default();
+        let read: Vec<_> = (0..12).map(|number| part.read_mapped(number, &mut window).unwrap()).collect();
+        drop((part, window));
+        spool.shared.state().kept.clear();
+        for (number, found) in (0..).zip(read) {
+            assert_eq!(found, message(number, size));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod group;
 mod properties;
 mod single;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -14,16 +14,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use karyaksham_spec::Output;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
-use parquet::basic::{Encoding, PageType};
-use parquet::file::metadata::PageEncodingStats;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use tokio::sync::Semaphore;
 
 use super::{Resources, logical_bytes, slice};
 use crate::error::{EngineError, Result};
 use group::Group;
-use properties::{Layout, unique_columns};
+use properties::{Known, Layout, unique_columns};
 
 pub(super) use single::ParquetEncoder;
 
@@ -35,6 +32,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 const WINDOW_BYTES: usize = 32 << 20;
 /// A column's dictionary is given up at this size.
 const DICTIONARY_BYTES: usize = 1 << 20;
+/// After so many row groups, statistics of all columns are written again: values may lie side by side by then.
+const LEARN_AGAIN: usize = 16;
 /// Rows that a column encodes at one go; between them a job can be cancelled.
 const SLICE_ROWS: usize = 16_384;
 /// What one permit of the window stands for.
@@ -44,8 +43,8 @@ pub(super) struct ParquetSink {
     schema: SchemaRef,
     layout: Layout,
     file: Option<SerializedFileWriter<Vec<u8>>>,
-    /// Columns that have no dictionary in the next row group; unknown before the first batch.
-    plain: Option<HashSet<ColumnPath>>,
+    /// What the next row group is written by; unknown before the first batch.
+    known: Option<Known>,
     filling: Option<Group>,
     closing: VecDeque<Group>,
     groups: usize,
@@ -60,13 +59,13 @@ impl ParquetSink {
         let window = resources.share(24).map_or(WINDOW_BYTES, |share| share.min(WINDOW_BYTES));
         let dictionary = (group_bytes / 64).clamp(64 << 10, DICTIONARY_BYTES);
         let layout = Layout::new(output, &schema, dictionary)?;
-        let file = new_file(&schema, &layout, &HashSet::new())?;
+        let file = new_file(&schema, &layout, &Known::default())?;
         let window_permits = (window / PERMIT_BYTES).max(1);
         Ok(Self {
             schema,
             layout,
             file: Some(file),
-            plain: None,
+            known: None,
             filling: None,
             closing: VecDeque::new(),
             groups: 0,
@@ -96,8 +95,12 @@ impl ParquetSink {
         let group = match &mut self.filling {
             Some(group) => group,
             None => {
-                let plain = self.plain.get_or_insert_with(|| unique_columns(&part));
-                let factory = factory(&self.schema, &self.layout, plain)?;
+                let plain = || Known { plain: unique_columns(&part), ..Known::default() };
+                let known = self.known.get_or_insert_with(plain);
+                if self.groups.is_multiple_of(LEARN_AGAIN) {
+                    known.scattered.clear();
+                }
+                let factory = factory(&self.schema, &self.layout, known)?;
                 let group = Group::new(&factory, &self.schema, self.groups)?;
                 self.groups += 1;
                 self.filling.insert(group)
@@ -135,17 +138,11 @@ impl ParquetSink {
         Ok(())
     }
 
-    /// Columns whose dictionaries were given up have none from now on.
+    /// Later row groups are written by what these columns tell.
     fn learn(&mut self, chunks: &[ArrowColumnChunk]) {
-        let plain = self.plain.get_or_insert_default();
+        let known = self.known.get_or_insert_default();
         for chunk in chunks {
-            let metadata = &chunk.close().metadata;
-            let data_page = |page: &PageEncodingStats| page.page_type != PageType::DICTIONARY_PAGE;
-            let elsewhere = |page: &PageEncodingStats| page.encoding != Encoding::RLE_DICTIONARY;
-            let pages = metadata.page_encoding_stats().map_or(&[][..], Vec::as_slice);
-            if pages.iter().any(|page| data_page(page) && elsewhere(page)) {
-                plain.insert(metadata.column_path().clone());
-            }
+            known.learn(chunk.close());
         }
     }
 
@@ -170,16 +167,16 @@ impl ParquetSink {
     }
 }
 
-fn new_file(schema: &Schema, layout: &Layout, plain: &HashSet<ColumnPath>) -> Result<SerializedFileWriter<Vec<u8>>> {
+fn new_file(schema: &Schema, layout: &Layout, known: &Known) -> Result<SerializedFileWriter<Vec<u8>>> {
     let columns = ArrowSchemaConverter::new().convert(schema)?;
-    let properties = Arc::new(layout.properties(schema, plain));
+    let properties = Arc::new(layout.properties(schema, known));
     Ok(SerializedFileWriter::new(Vec::new(), columns.root_schema_ptr(), properties)?)
 }
 
-/// Makes the columns' writers of row groups with these columns plain. The crate gives properties to a whole file only, so
+/// Makes the columns' writers of row groups whose columns are known. The crate gives properties to a whole file only, so
 /// there is a file for show; nothing is written to it.
-fn factory(schema: &SchemaRef, layout: &Layout, plain: &HashSet<ColumnPath>) -> Result<ArrowRowGroupWriterFactory> {
-    Ok(ArrowRowGroupWriterFactory::new(&new_file(schema, layout, plain)?, Arc::clone(schema)))
+fn factory(schema: &SchemaRef, layout: &Layout, known: &Known) -> Result<ArrowRowGroupWriterFactory> {
+    Ok(ArrowRowGroupWriterFactory::new(&new_file(schema, layout, known)?, Arc::clone(schema)))
 }
 
 fn finished() -> EngineError {

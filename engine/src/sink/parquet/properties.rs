@@ -7,9 +7,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use karyaksham_spec::{Output, OutputCompression};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
-use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::basic::{Compression, Encoding, GzipLevel, PageType, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{KeyValue, PageEncodingStats};
+use parquet::file::page_index::column_index::{ByteArrayColumnIndex, ColumnIndexMetaData};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
@@ -18,8 +20,51 @@ use crate::sink::plain_schema;
 
 /// Rows of the first batch that tell whether a column's values repeat.
 const SAMPLE_ROWS: usize = 4096;
+/// Fewer pages do not tell whether a column's values are scattered.
+const SCATTERED_PAGES: usize = 4;
 /// Samples smaller than this tell nothing.
 const SAMPLE_LEAST: usize = 512;
+
+/// What earlier row groups told of columns, by their paths.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// Columns that have no dictionary.
+    pub(super) plain: HashSet<ColumnPath>,
+    /// Texts whose least and greatest values let no reader skip anything.
+    pub(super) scattered: HashSet<ColumnPath>,
+}
+
+impl Known {
+    /// Learns from a column that was written.
+    pub(super) fn learn(&mut self, column: &ColumnCloseResult) {
+        let path = column.metadata.column_path();
+        let data_page = |page: &PageEncodingStats| page.page_type != PageType::DICTIONARY_PAGE;
+        let elsewhere = |page: &PageEncodingStats| page.encoding != Encoding::RLE_DICTIONARY;
+        let pages = column.metadata.page_encoding_stats().map_or(&[][..], Vec::as_slice);
+        if pages.iter().any(|page| data_page(page) && elsewhere(page)) {
+            self.plain.insert(path.clone());
+        }
+        match &column.column_index {
+            Some(ColumnIndexMetaData::BYTE_ARRAY(index)) if is_scattered(index) => {
+                self.scattered.insert(path.clone());
+            }
+            Some(_) => {
+                self.scattered.remove(path);
+            }
+            // It was written without.
+            None => {}
+        }
+    }
+}
+
+/// Whether each page has values from all over: there are texts that lie between the ends of every page. A column with the
+/// same text everywhere is not meant: readers that look for another skip all of it.
+fn is_scattered(index: &ByteArrayColumnIndex) -> bool {
+    let pages = index.min_values_iter().flatten().count();
+    let greatest_start = index.min_values_iter().flatten().max();
+    let least_end = index.max_values_iter().flatten().min();
+    pages >= SCATTERED_PAGES && greatest_start < least_end
+}
 
 /// What is the same for all row groups of a file.
 #[derive(Debug, Clone)]
@@ -39,8 +84,8 @@ impl Layout {
         })
     }
 
-    /// The properties of the file, and of row groups in which these columns (by path) have no dictionary.
-    pub(super) fn properties(&self, schema: &Schema, plain: &HashSet<ColumnPath>) -> WriterProperties {
+    /// The properties of the file, and of row groups in which these columns are known.
+    pub(super) fn properties(&self, schema: &Schema, known: &Known) -> WriterProperties {
         let stored = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), self.stored_schema.clone());
         let mut builder = WriterProperties::builder()
             .set_compression(self.compression)
@@ -49,8 +94,11 @@ impl Layout {
             .set_dictionary_page_size_limit(self.dictionary_bytes)
             .set_created_by(format!("karyaksham {}", env!("CARGO_PKG_VERSION")))
             .set_key_value_metadata(Some(vec![stored]));
-        for path in plain {
+        for path in &known.plain {
             builder = builder.set_column_dictionary_enabled(path.clone(), false);
+        }
+        for path in &known.scattered {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         for field in schema.fields() {
             builder = encoding(builder, ColumnPath::new(vec![field.name().clone()]), field.data_type());

@@ -1,14 +1,12 @@
 //! Parquet in one thread, for results of many files: their many encoders keep to a budget together.
 
-use std::collections::HashSet;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use karyaksham_spec::Output;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
-use super::properties::Layout;
+use super::properties::{Known, Layout};
 use super::{DICTIONARY_BYTES, finished};
 use crate::error::Result;
 use crate::sink::Encoder;
@@ -19,7 +17,7 @@ pub(in crate::sink) struct ParquetEncoder {
 
 impl ParquetEncoder {
     pub(in crate::sink) fn new(output: &Output, schema: SchemaRef) -> Result<Self> {
-        let properties = Layout::new(output, &schema, DICTIONARY_BYTES)?.properties(&schema, &HashSet::new());
+        let properties = Layout::new(output, &schema, DICTIONARY_BYTES)?.properties(&schema, &Known::default());
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         Ok(Self { writer: Some(ArrowWriter::try_new_with_options(Vec::new(), schema, options)?) })
     }

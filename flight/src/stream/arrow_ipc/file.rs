@@ -126,7 +126,7 @@ mod tests {
             for part in &parts {
                 assert_eq!(part.batches.start, next);
                 let whole = ranges[part.batches.start].start..ranges[part.batches.end - 1].end;
-                assert_eq!(part.bytes, [whole.clone()], "neighbours are one range");
+                assert_eq!(part.bytes, std::slice::from_ref(&whole), "neighbours are one range");
                 assert!(part.batches.len() == 1 || whole.end - whole.start <= PART);
                 next = part.batches.end;
             }

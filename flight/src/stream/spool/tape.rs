@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow_flight::FlightData;
 use bytes::Bytes;
-use memmap2::MmapOptions;
+#[cfg(target_os = "linux")]
+use memmap2::{Advice, Mmap, MmapOptions};
 
 use super::{SHARES, Shared};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::metrics::METRICS;
 /// Buffers that wait to be read into again.
 const SPARE: usize = 16;
 /// Bytes of a file that are mapped at one time, about.
-const MAPPED: u64 = 32 * 1024 * 1024;
+const MAPPED: u64 = 16 * 1024 * 1024;
 
 /// Buffers to read into, shared by all tapes of a spool.
 pub(super) type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -110,22 +111,18 @@ impl Tape {
     /// The same without a copy, through `window`: what is mapped of the file at the time. Not before all is written.
     pub(super) fn read_mapped(&self, index: usize, window: &mut Window) -> Result<FlightData> {
         let (place, file) = self.place(index)?;
-        let size = (place.header + place.body) as u64;
-        let covered = |window: &Window| place.start >= window.start && place.start + size <= window.end();
-        if !covered(window) {
-            let length = size.max(MAPPED).min(self.bytes - place.start);
+        let size = place.header + place.body;
+        if place.start < window.start || place.start + size as u64 > window.end() {
+            let length = (size as u64).max(MAPPED).min(self.bytes - place.start);
             let length = usize::try_from(length).map_err(|_| lost("a message is too large."))?;
-            let mut options = MmapOptions::new();
-            options.offset(place.start).len(length);
-            #[expect(unsafe_code, reason = "a mapping is only as good as who else may write to the file: see below")]
-            // SAFETY: the file has no name and was opened here, so that nobody else has it; it is written no more, and
-            // never made shorter. Its bytes stay what they are as long as the mapping exists.
-            let mapped = unsafe { options.map(file) }.map_err(|error| lost(&error.to_string()))?;
+            let Some(mapped) = map(file, place.start, length).map_err(|error| lost(&error.to_string()))? else {
+                return self.read(index);
+            };
             *window = Window { start: place.start, bytes: Bytes::from_owner(mapped) };
         }
         let start = usize::try_from(place.start - window.start).map_err(|_| lost("a message is too far."))?;
-        let data_header = window.bytes.slice(start..start + place.header);
-        let data_body = window.bytes.slice(start + place.header..start + place.header + place.body);
+        let mut data_body = window.bytes.slice(start..start + size);
+        let data_header = data_body.split_to(place.header);
         Ok(FlightData { data_header, data_body, ..FlightData::default() })
     }
 
@@ -146,6 +143,30 @@ impl Window {
     fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
+}
+
+/// Bytes of the file as they lie in the page cache, all of them there; none where the system cannot say that they are.
+#[cfg(target_os = "linux")]
+fn map(file: &File, start: u64, length: usize) -> io::Result<Option<Mmap>> {
+    let mut options = MmapOptions::new();
+    options.offset(start).len(length);
+    #[expect(unsafe_code, reason = "a mapping is only as good as who else may write to the file")]
+    // SAFETY: the file has no name and was opened here, so that nobody else has it; it is written no more, and never
+    // made shorter. Its bytes stay what they are as long as the mapping exists.
+    let mapped = unsafe { options.map(file) }?;
+    // What the disk cannot read is an error here, and a signal that ends the process wherever it is met later. And to
+    // wait for the disk is for this thread, not for one that sends.
+    match mapped.advise(Advice::PopulateRead) {
+        Ok(()) => Ok(Some(mapped)),
+        // Linux before 5.14.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn map(_: &File, _: u64, _: usize) -> io::Result<Option<Vec<u8>>> {
+    Ok(None)
 }
 
 fn lost(what: &str) -> Error {
