@@ -55,8 +55,10 @@ class Refusals:
         data: dict[str, Any] | None = None,
     ) -> None:
         """Write down or count one refusal, of the request of the log context; never fails for PostgreSQL's sake."""
-        row_id = uuid7()  # before anything is waited for: entries are listed by it, in the order of what happened
-        await self.sum_up()
+        # both before anything is waited for: entries are listed by their ids, in the order of what happened
+        passed = self._passed()
+        row_id = uuid7()
+        await self._insert_counts(passed)
         # by address alone: what differed for accounts that exist would tell that they do
         source = str(structlog.contextvars.get_contextvars().get("address") or actor_id)
         if self._written >= self._most or self._sources[source] >= self._of_one:
@@ -69,14 +71,21 @@ class Refusals:
 
     async def sum_up(self, *, end: bool = False) -> None:
         """Write down how many were only counted in a minute that has passed; with `end`, in this one too."""
+        await self._insert_counts(self._passed(end=end))
+
+    def _passed(self, *, end: bool = False) -> list[tuple[UUID, str, str, int]]:
+        """Row, action, code and times of what was only counted, if its minute has passed; a new one begins then."""
         window = int(time.monotonic() // WINDOW_SECONDS)
         if window == self._window and not end:
-            return
+            return []
         self._window, self._written, self._sources = window, 0, Counter()
         more, self._more = self._more, Counter()
-        for (action, code), times in more.items():
+        return [(uuid7(), action, code, times) for (action, code), times in more.items()]
+
+    async def _insert_counts(self, passed: list[tuple[UUID, str, str, int]]) -> None:
+        for row_id, action, code, times in passed:
             with structlog.contextvars.bound_contextvars(address=None, request_id=None):
-                await self._insert(action, {"code": code, "furtherTimes": times}, None, None, uuid7())
+                await self._insert(action, {"code": code, "furtherTimes": times}, None, None, row_id)
 
     async def settled(self) -> None:
         """Wait until all that was noted is written."""
