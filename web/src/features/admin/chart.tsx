@@ -111,7 +111,13 @@ export function Chart(props: Props) {
           ))}
         </span>
       </figcaption>
-      <div ref={box} role="img" aria-label={m.overTimeNewest({ title, newest })} className="min-h-[150px]" />
+      {/* until the observer has seen that there is less room, the drawing must not make the page wider */}
+      <div
+        ref={box}
+        role="img"
+        aria-label={m.overTimeNewest({ title, newest })}
+        className="min-h-[150px] overflow-hidden"
+      />
     </figure>
   );
 }
