@@ -175,7 +175,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch_bytes: 3 * MIB,
+            batch_bytes: 2 * MIB,
             max_message_bytes: 16 * MIB,
             prefetch_bytes: 64 * MIB,
             prefetch_total_bytes: 128 * MIB,
@@ -277,7 +277,7 @@ mod tests {
     async fn given_limits_win_and_the_rest_has_defaults() {
         let config = Config::from_json(GOOD).unwrap();
         assert_eq!(config.limits.max_streams, 3);
-        assert_eq!(config.limits.batch_bytes, 3 * 1024 * 1024);
+        assert_eq!(config.limits.batch_bytes, 2 * 1024 * 1024);
         assert!(config.storage.open(Handle::current()).is_ok());
     }
 

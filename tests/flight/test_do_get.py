@@ -136,7 +136,7 @@ def test_batches_are_small_also_when_rows_are_wide(server: Server) -> None:
     ticket = server.ticket([server.put(parquet(table))])
     with server.client() as client:
         batches = [chunk.data for chunk in client.do_get(fl.Ticket(ticket))]
-    assert max(batch.nbytes for batch in batches) <= 3 * 1024 * 1024
+    assert max(batch.nbytes for batch in batches) <= 2 * 1024 * 1024
     assert pa.Table.from_batches(batches).equals(table)
 
 

@@ -79,10 +79,10 @@ def test_arrow_files_of_every_kind(server: Server, options: dict[str, Any], rows
 
 def test_arrow_batches_go_out_as_they_are_stored_if_no_client_minds(server: Server) -> None:
     table = pa.table({"n": range(2_000_000)})
-    small = chunks(server, server.ticket([server.put(ipc(table, rows=300_000))], "arrow"))
-    assert [batch.num_rows for batch in small] == [300_000] * 6 + [200_000]
+    small = chunks(server, server.ticket([server.put(ipc(table, rows=200_000))], "arrow"))
+    assert [batch.num_rows for batch in small] == [200_000] * 10
     large = chunks(server, server.ticket([server.put(ipc(table, rows=1_100_000))], "arrow"))
-    assert max(batch.nbytes for batch in large) <= 3 * 1024 * 1024
+    assert max(batch.nbytes for batch in large) <= 2 * 1024 * 1024
     assert pa.Table.from_batches(small).equals(pa.Table.from_batches(large).combine_chunks())
 
 
@@ -206,5 +206,5 @@ def test_batches_of_text_are_small(server: Server) -> None:
     body = b"".join(b"x" * (50_000 if i % 100 == 0 else 20) + b"\n" for i in range(20_000))
     with server.client() as client:
         batches = [chunk.data for chunk in client.do_get(fl.Ticket(server.ticket([server.put(body)], "lines")))]
-    assert max(batch.nbytes for batch in batches) <= 3 * 1024 * 1024
+    assert max(batch.nbytes for batch in batches) <= 2 * 1024 * 1024
     assert sum(batch.num_rows for batch in batches) == 20_000

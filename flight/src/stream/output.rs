@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::encode::Encoder;
+use super::ranges::Windows;
 use super::spool::{Key, Recording, Spool, Window};
 use super::{MESSAGES_AHEAD, Share};
 use crate::error::{Error, Result};
@@ -37,19 +38,14 @@ impl Output {
         self.share.prefetch_bytes()
     }
 
+    /// The same for one part: half for it, half for the next, which in a crowd is not fetched ahead.
+    pub fn part_bytes(&self) -> u64 {
+        if self.share.crowded() { self.prefetch_bytes() } else { self.prefetch_bytes() / 2 }
+    }
+
     /// The size of batches now.
     pub fn batch_bytes(&self) -> usize {
         self.share.batch_bytes()
-    }
-
-    /// Whether more streams run than may decode at one time: hold nothing for later.
-    pub fn is_crowded(&self) -> bool {
-        self.share.crowded()
-    }
-
-    /// Whether a part needs not be produced.
-    pub fn has(&self, key: &Key) -> bool {
-        self.spool.find(key).is_some()
     }
 
     /// Send one part of the table: from the spool if it is there, from `produce` otherwise.
@@ -192,6 +188,24 @@ impl Output {
             self.place = Some(place.map_err(|_| Error::Gone)?);
         }
         Ok(())
+    }
+}
+
+/// The bytes of the part that comes next, on their way while one is sent.
+#[derive(Default)]
+pub struct Ahead(Option<(Key, Windows)>);
+
+impl Ahead {
+    /// Those of this part, if they are on their way.
+    pub fn take(&mut self, key: &Key) -> Option<Windows> {
+        self.0.take().filter(|(coming, _)| coming == key).map(|(_, windows)| windows)
+    }
+
+    /// Fetch a part, unless the spool has it, or in a crowd: that holds nothing for later.
+    pub fn start(&mut self, key: Key, out: &Output, fetch: impl FnOnce() -> Windows) {
+        if !out.share.crowded() && out.spool.find(&key).is_none() {
+            self.0 = Some((key, fetch()));
+        }
     }
 }
 

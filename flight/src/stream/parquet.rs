@@ -11,7 +11,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::objects::{Object, ObjectId};
-use super::output::Output;
+use super::output::{Ahead, Output};
 use super::ranges::Windows;
 use super::spool::Key;
 use super::{Sink, Streams, Table};
@@ -200,18 +200,17 @@ pub async fn start(streams: &Streams, ticket: &Ticket, sink: Sink) -> Result<()>
 
 /// Decode row group after row group, with the next one's bytes on their way.
 fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
-    let mut ahead: Option<(Key, Windows)> = None;
+    let mut ahead = Ahead::default();
     let mut first = true;
     while let Some(piece) = pieces.pop_front() {
         let key = piece.key();
-        let coming = ahead.take().filter(|(coming, _)| *coming == key).map(|(_, windows)| windows);
+        let coming = ahead.take(&key);
         out.part(&key, true, |out| {
-            // Half for the row group being decoded, half for the next.
-            let budget = if out.is_crowded() { out.prefetch_bytes() } else { out.prefetch_bytes() / 2 };
+            let budget = out.part_bytes();
             let hurry = std::mem::take(&mut first);
             let windows = coming.unwrap_or_else(|| piece.fetch(budget, hurry));
             // A client that has nothing yet gets less at a time, sooner.
-            let target = if hurry { out.batch_bytes() / 4 } else { out.batch_bytes() };
+            let target = if hurry { out.batch_bytes() / 2 } else { out.batch_bytes() };
             let group = &piece.footer.row_groups()[piece.row_group];
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
                 .with_row_groups(vec![piece.row_group])
@@ -221,12 +220,10 @@ fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
             for batch in reader {
                 out.batch(batch?)?;
                 // Not before: its bytes would compete with those that the client waits for.
-                if !std::mem::replace(&mut begun, true) {
-                    ahead = pieces
-                        .front()
-                        .map(|next| (next.key(), next))
-                        .filter(|(key, _)| !out.is_crowded() && !out.has(key))
-                        .map(|(key, next)| (key, next.fetch(budget, false)));
+                if !std::mem::replace(&mut begun, true)
+                    && let Some(next) = pieces.front()
+                {
+                    ahead.start(next.key(), out, || next.fetch(budget, false));
                 }
             }
             Ok(())

@@ -8,7 +8,7 @@ use karyaksham_engine::open::ArrowFile;
 
 use crate::error::Result;
 use crate::stream::objects::Object;
-use crate::stream::output::Output;
+use crate::stream::output::{Ahead, Output};
 use crate::stream::ranges::Windows;
 use crate::stream::spool::Key;
 
@@ -16,8 +16,8 @@ use crate::stream::spool::Key;
 const PART: u64 = 32 * 1024 * 1024;
 /// The first part is small, so that the first batch needs not wait for much else.
 const FIRST_PART: u64 = 1024 * 1024;
+
 /// Batches that follow each other, and the bytes in which they lie.
-#[derive(Clone)]
 struct Part {
     batches: Range<usize>,
     bytes: Vec<Range<u64>>,
@@ -40,22 +40,20 @@ pub(super) fn send(object: &Object, file: &ArrowFile, out: &mut Output) -> Resul
     let ranges = (0..file.batches()).map(|number| Ok(file.range(number)?)).collect::<Result<Vec<_>>>()?;
     let parts = parts(&ranges);
     let as_stored = file.schema() == *out.schema();
-    let mut ahead: Option<(Key, Windows)> = None;
-    for (part, next) in parts.iter().zip(parts.iter().skip(1).map(Some).chain([None])) {
+    let mut ahead = Ahead::default();
+    for (index, part) in parts.iter().enumerate() {
         let key = part.key(object);
-        let coming = ahead.take().filter(|(coming, _)| *coming == key).map(|(_, windows)| windows);
+        let coming = ahead.take(&key);
         out.part(&key, true, |out| {
-            // Half for the part being sent, half for the next.
-            let budget = if out.is_crowded() { out.prefetch_bytes() } else { out.prefetch_bytes() / 2 };
+            let budget = out.part_bytes();
             let windows = coming.unwrap_or_else(|| part.fetch(object, budget));
             for number in part.batches.clone() {
                 let data = windows.whole(&ranges[number])?;
                 batch(file, number, &data, as_stored, out)?;
-                if number == part.batches.start {
-                    ahead = next
-                        .map(|next| (next.key(object), next))
-                        .filter(|(key, _)| !out.is_crowded() && !out.has(key))
-                        .map(|(key, next)| (key, next.fetch(object, budget)));
+                if number == part.batches.start
+                    && let Some(next) = parts.get(index + 1)
+                {
+                    ahead.start(next.key(object), out, || next.fetch(object, budget));
                 }
             }
             Ok(())
