@@ -119,8 +119,11 @@ fn on_runtime<T>(threads: Option<usize>, work: impl Future<Output = Result<T>>) 
     if let Some(threads) = threads.filter(|threads| *threads > 0) {
         builder.worker_threads(threads);
     }
-    // Deep plans recurse; idle threads of the blocking pool go soon.
+    // Deep plans recurse; idle threads of the blocking pool go soon. Tasks take milliseconds, not microseconds: after each
+    // of them a thread looks for what comes from outside, which a cancelled job's end is.
     builder
+        .event_interval(1)
+        .global_queue_interval(1)
         .thread_name("karyaksham-cpu")
         .thread_stack_size(4 << 20)
         .thread_keep_alive(Duration::from_secs(1))

@@ -101,6 +101,9 @@ def test_unique_columns_have_no_dictionary_and_repeating_ones_do(tmp_path: Path)
             "few": pa.array([rng.choice("abc") for _ in range(300_000)]),
             # Looks repeating at first, and then is not: the dictionary is given up, and not tried again.
             "late": pa.array(["same"] * 100_000 + [rng.randbytes(18).hex() for _ in range(200_000)]),
+            # Differences take 16 bits each; a dictionary 15, and 8 for its values' share.
+            "ids": pa.array([rng.randrange(30_000) for _ in range(300_000)]),
+            "scores": pa.array([rng.randrange(1_000) for _ in range(300_000)]),
         }
     )
     pq.write_table(table, tmp_path / "in.parquet")
@@ -109,7 +112,7 @@ def test_unique_columns_have_no_dictionary_and_repeating_ones_do(tmp_path: Path)
     def dictionary(group: int, column: int) -> bool:
         return "RLE_DICTIONARY" in file.metadata.row_group(group).column(column).encodings
 
-    assert [dictionary(0, column) for column in range(3)] == [False, True, True]
+    assert [dictionary(0, column) for column in range(5)] == [False, True, True, False, True]
     assert [dictionary(1, column) for column in range(2)] == [False, True]
     assert file.read().equals(table)
 

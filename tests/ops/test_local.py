@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,11 @@ class Local:
         self.process: subprocess.Popen[bytes]
 
     @contextlib.contextmanager
-    def run(self, **options: Any) -> Iterator[Local]:
-        command = [sys.executable, "-m", "ops.local", "--data-dir", str(self.data), "--ready-file", str(self.ready)]
+    def run(self, prefix: Sequence[str] = (), **options: Any) -> Iterator[Local]:
+        command = [
+            *(prefix or [sys.executable]),
+            *("-m", "ops.local", "--data-dir", str(self.data), "--ready-file", str(self.ready)),
+        ]
         with running(command, self.ready, self.log, **({"cwd": ROOT} | options)) as self.process:
             yield self
 
@@ -254,29 +257,37 @@ def test_a_directory_of_before_gets_an_encryption_key_and_keeps_the_rest(tmp_pat
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def _ordinary_user() -> dict[str, Any]:
-    """How to start a process as an ordinary user who can read this checkout and its Python."""
+# A program that becomes what PostgreSQL runs as, then the Python that its arguments are for. In a child of this process
+# itself that failed once in many runs: between fork and exec it has the locks and handlers of all libraries of other tests.
+_AS_POSTGRES = (
+    "import os, sys; from ops.local import launch; before, _ = launch.postgres_user(); before and before(); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+def _ordinary_user() -> tuple[int, list[str], dict[str, Any]]:
+    """How to start Python as an ordinary user who can read this checkout: owner of its files, command, options."""
     user = {"user": 65534, "group": 65534, "extra_groups": []}
     script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import ops.local.stack, asyncpg"
     with contextlib.suppress(OSError):
         if subprocess.run([sys.executable, "-c", script], check=False, **user).returncode == 0:
-            return user
+            return 65534, [], user
     # in a folder closed to others: as the stack itself starts PostgreSQL, in a namespace of its own or, where those are
     # forbidden, as `nobody` with the one capability to pass folders
-    before, owner = launch.postgres_user()
-    return {"preexec_fn": before} | ({"owner": owner} if owner else {})
+    script = "from ops.local import launch; print(launch.postgres_user()[1])"
+    owner = int(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT))
+    return owner, [sys.executable, "-c", _AS_POSTGRES], {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests already run as an ordinary user")
 async def test_an_ordinary_user_can_run_it() -> None:
-    user = _ordinary_user()
-    owner = user.pop("owner", user.get("user", 0))
+    owner, prefix, options = _ordinary_user()
     folder = Path(tempfile.mkdtemp(prefix="karyaksham-user-", dir="/tmp"))
     os.chown(folder, owner, -1)
     local = Local(folder)
     environment = clean_environment(HOME=str(folder), PYTHONDONTWRITEBYTECODE="1")
     try:
-        with local.run(env=environment, **user):
+        with local.run(prefix, env=environment, **options):
             status = Path(f"/proc/{local.process.pid}/status").read_text()
             capabilities = int(re.search(r"CapEff:\t([0-9a-f]+)", status)[1], 16)
             assert capabilities & ~(1 << launch._CAP_DAC_OVERRIDE) == 0

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use super::{Resources, logical_bytes, slice};
 use crate::error::{EngineError, Result};
 use group::Group;
-use properties::{Known, Layout, unique_columns};
+use properties::{Known, Layout, plain_columns};
 
 pub(super) use single::ParquetEncoder;
 
@@ -95,7 +95,7 @@ impl ParquetSink {
         let group = match &mut self.filling {
             Some(group) => group,
             None => {
-                let plain = || Known { plain: unique_columns(&part), ..Known::default() };
+                let plain = || Known { plain: plain_columns(&part), ..Known::default() };
                 let known = self.known.get_or_insert_with(plain);
                 if self.groups.is_multiple_of(LEARN_AGAIN) {
                     known.scattered.clear();

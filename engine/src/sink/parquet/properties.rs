@@ -134,35 +134,60 @@ fn compression(output: &Output) -> Result<Compression> {
     })
 }
 
-/// The columns whose values hardly ever repeat in the first rows: a dictionary would cost time and be given up.
-pub(super) fn unique_columns(batch: &RecordBatch) -> HashSet<ColumnPath> {
+/// The columns that a dictionary would not serve, as the first rows tell: their values hardly ever repeat, so that it would
+/// be given up, or they are numbers whose differences take less room.
+pub(super) fn plain_columns(batch: &RecordBatch) -> HashSet<ColumnPath> {
     let schema = batch.schema();
-    let unique = |index: &usize| mostly_unique(batch.column(*index).as_ref());
+    let plain = |index: &usize| is_plain(batch.column(*index).as_ref());
     (0..batch.num_columns())
-        .filter(unique)
+        .filter(plain)
         .map(|index| ColumnPath::new(vec![schema.field(index).name().clone()]))
         .collect()
 }
 
-fn mostly_unique(array: &dyn Array) -> bool {
+fn is_plain(array: &dyn Array) -> bool {
     let array = array.slice(0, array.len().min(SAMPLE_ROWS));
     let valid = array.len() - array.null_count();
     if valid < SAMPLE_LEAST {
         return false;
     }
-    let distinct = match array.data_type() {
-        DataType::Utf8View => array.as_string_view().iter().flatten().collect::<HashSet<_>>().len(),
-        DataType::Utf8 => array.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
-        DataType::Int64 => array.as_primitive::<Int64Type>().iter().flatten().collect::<HashSet<_>>().len(),
+    match array.data_type() {
+        DataType::Utf8View => {
+            mostly_unique(array.as_string_view().iter().flatten().collect::<HashSet<_>>().len(), valid)
+        }
+        DataType::Utf8 => mostly_unique(array.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(), valid),
         DataType::Float64 => {
             let values = array.as_primitive::<Float64Type>().iter().flatten();
-            values.map(f64::to_bits).collect::<HashSet<_>>().len()
+            mostly_unique(values.map(f64::to_bits).collect::<HashSet<_>>().len(), valid)
         }
+        DataType::Int64 => are_plain(&array.as_primitive::<Int64Type>().iter().flatten().collect::<Vec<_>>()),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<HashSet<_>>().len()
+            are_plain(&array.as_primitive::<TimestampMicrosecondType>().iter().flatten().collect::<Vec<_>>())
         }
-        _ => return false,
-    };
-    // Of 4,096 values drawn from a dictionary's worth (some ten thousands), a tenth or so repeat.
-    distinct * 100 > valid * 97
+        _ => false,
+    }
+}
+
+/// Of 4,096 values drawn from a dictionary's worth (some ten thousands), a tenth or so repeat.
+fn mostly_unique(distinct: usize, values: usize) -> bool {
+    distinct * 100 > values * 97
+}
+
+/// Whether whole numbers hardly ever repeat, or take more room as a row group's dictionary and numbers in it than as
+/// differences ([`Encoding::DELTA_BINARY_PACKED`]). Numbers that mostly repeat have a dictionary in any case.
+fn are_plain(numbers: &[i64]) -> bool {
+    let distinct = numbers.iter().collect::<HashSet<_>>().len();
+    if mostly_unique(distinct, numbers.len()) {
+        return true;
+    }
+    if distinct * 2 < numbers.len() {
+        return false;
+    }
+    let steps = || numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    let (least, greatest) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
+    let step_bits = (u64::BITS - greatest.wrapping_sub(least).cast_unsigned().leading_zeros()) as usize;
+    // As many values as make so many of these repeat, if all are as likely (the birthday problem); else there are more.
+    let values = numbers.len() * numbers.len() / (2 * (numbers.len() - distinct));
+    let bits = (usize::BITS - values.leading_zeros()) as usize + values * u64::BITS as usize / ROW_GROUP_ROWS;
+    step_bits <= bits
 }
