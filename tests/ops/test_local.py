@@ -258,7 +258,7 @@ def test_a_directory_of_before_gets_an_encryption_key_and_keeps_the_rest(tmp_pat
 
 
 # A program that becomes what PostgreSQL runs as, then the Python that its arguments are for. In a child of this process
-# itself that failed once in many runs: between fork and exec it has the locks and handlers of all libraries of other tests.
+# itself that failed once in many runs: between fork and exec it has the locks and handlers of all their libraries.
 _AS_POSTGRES = (
     "import os, sys; from ops.local import launch; before, _ = launch.postgres_user(); before and before(); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
