@@ -37,6 +37,8 @@ ROWS = 20_000
 CLIENTS = 4
 # requests in a row of which none went to an API that leaves: by then Traefik sends none there
 QUIET = 40
+# looks in a row at a job that is still running: by then, a worker whose processes stand still published what was done
+STILL = 40
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -180,11 +182,17 @@ def replace_api(part: Part, front: Front, load: Load) -> None:
     until(lambda: address in served(front)[after:], "requests to the new API")
 
 
-def replace_worker(part: Part, load: Load, running: Callable[[int], int], *, in_the_middle: bool) -> None:
+def replace_worker(part: Part, load: Load, running: Callable[[int], set[str]], *, in_the_middle: bool) -> None:
     """SIGTERM, while a job stands still in it or as it comes; then the new process, which must run jobs."""
     if in_the_middle:
         send(children_of(part.process.pid), signal.SIGSTOP)
-        until(lambda: running(part.process.pid) > 0, "a job in the worker that leaves")
+        looks: list[set[str]] = []
+
+        def stands_still() -> bool:
+            looks.append(running(part.process.pid))
+            return len(looks) >= STILL and bool(set.intersection(*looks[-STILL:]))
+
+        until(stands_still, "a job that stands still in the worker that leaves")
     part.end()
     load.more(2)
     part.begin().wait()
@@ -231,9 +239,9 @@ def test_an_upgrade_fails_no_request_and_loses_no_job(tmp_path: Path) -> None:
         dataset = account.upload("id,amount\n" + "".join(lines), "amounts.csv")
         right = "id,amount\n" + "".join(line for line in lines if int(line.split(",")[1]) >= 500)
 
-        def running(pid: int) -> int:
-            query = f"SELECT FROM job_attempts WHERE outcome IS NULL AND split_part(worker_id, ':', 2) = '{pid}'"
-            return len(asyncio.run(rows(backends, query)))
+        def running(pid: int) -> set[str]:
+            query = f"SELECT job_id FROM job_attempts WHERE outcome IS NULL AND split_part(worker_id, ':', 2) = '{pid}'"
+            return {str(row["job_id"]) for row in asyncio.run(rows(backends, query))}
 
         first = {parts[f"worker-{number}"].process.pid for number in (1, 2)}
         with Load(front, account.token, dataset).running() as load:
