@@ -257,8 +257,9 @@ def test_a_directory_of_before_gets_an_encryption_key_and_keeps_the_rest(tmp_pat
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-# A program that becomes what PostgreSQL runs as, then the Python that its arguments are for. In a child of this process
-# itself that failed once in many runs: between fork and exec it has the locks and handlers of all their libraries.
+# A program that becomes what PostgreSQL runs as, then the Python that its arguments are for. Done by a child of this
+# process between fork and exec, it failed once in many runs: that child has the locks and handlers of whatever library
+# other tests loaded.
 _AS_POSTGRES = (
     "import os, sys; from ops.local import launch; before, _ = launch.postgres_user(); before and before(); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
