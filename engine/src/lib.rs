@@ -13,6 +13,7 @@ pub mod execute;
 mod folder;
 mod group;
 mod guard;
+mod hash;
 pub mod input;
 pub mod inspect;
 mod job;

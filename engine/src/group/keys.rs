@@ -2,8 +2,7 @@
 //!
 //! A text of up to 16 bytes is its two [`Words`] and its length; only longer ones are compared byte by byte.
 
-use std::hash::{BuildHasher, RandomState};
-
+use crate::hash::{PI, fold, long_words, seed};
 use crate::scan::to_u32;
 
 /// Fields in a key, at most.
@@ -22,9 +21,6 @@ pub(super) type Part<'a> = Option<&'a [u8]>;
 
 /// Two words of a text and its length: all of a short text, a hash of a longer one.
 type Words = [u64; 3];
-
-/// Multipliers without structure: the first digits of π.
-const PI: [u64; 3] = [0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0];
 
 /// A key that is being looked up.
 pub(super) struct Key<'a> {
@@ -62,12 +58,13 @@ impl<'a> Key<'a> {
     #[inline]
     pub(super) fn push_at(&mut self, data: &'a [u8], start: usize, end: usize) {
         self.long |= end - start > SHORT;
-        self.add(Some(&data[start..end]), words(data, start, end));
+        self.add(Some(&data[start..end]), words(data, start, end, self.seed));
     }
 
     #[inline]
     fn add(&mut self, part: Part<'a>, words: Words) {
-        self.hash = fold(self.hash ^ words[0] ^ PI[0], words[1] ^ words[2].wrapping_mul(PI[1]) ^ PI[2]);
+        // The seed is in both factors: none can be made zero by who does not know it.
+        self.hash = fold(self.hash ^ words[0] ^ PI[0], words[1] ^ words[2].wrapping_mul(PI[1]) ^ self.seed);
         self.parts[self.fields] = part;
         self.words[self.fields] = words;
         self.fields += 1;
@@ -79,20 +76,12 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Multiplies to twice the width and folds.
 #[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let wide = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
-    let (low, high) = (wide as u64, (wide >> 64) as u64);
-    low ^ high
-}
-
-#[inline]
-fn words(data: &[u8], start: usize, end: usize) -> Words {
+fn words(data: &[u8], start: usize, end: usize, seed: u64) -> Words {
     let length = end - start;
     if length > SHORT {
-        return long(&data[start..end]);
+        let [first, second] = long_words(&data[start..end], seed);
+        return [first, second, length as u64];
     }
     match data[start..].first_chunk() {
         Some(window) => kept(window, length),
@@ -121,19 +110,6 @@ fn kept(window: &[u8; SHORT], length: usize) -> Words {
     [word(low) & MASKS[length + 8], word(high) & MASKS[length], length as u64]
 }
 
-/// Two hashes of a text of more than 16 bytes.
-fn long(text: &[u8]) -> Words {
-    let length = text.len() as u64;
-    let (mut a, mut b) = (PI[0] ^ length, PI[1]);
-    let mut chunks = text.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = chunk.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
-        (a, b) = (fold(a ^ word, PI[2]), fold(b ^ word, PI[1] ^ a));
-    }
-    let last = text.last_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
-    [fold(a ^ last, PI[0]), fold(b ^ last, PI[2]), length]
-}
-
 /// Keys, each with its number: groups of rows, or rows to be found again. Open addressing.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -153,8 +129,7 @@ impl Table {
     pub(super) fn new(fields: usize) -> Self {
         Self {
             fields,
-            // Not to be guessed: a file must not be able to choose keys that meet in one slot.
-            seed: RandomState::new().hash_one(PI),
+            seed: seed(),
             slots: vec![(0, EMPTY); FIRST_SLOTS],
             words: Vec::new(),
             starts: Vec::new(),
