@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,6 +19,20 @@ import pytest
 import engine
 from tests.engine.conftest import Run, request
 from tests.processes import PATIENCE
+
+# Each of rows that `repeating` has.
+CONDITIONS = (
+    "runs = 37",
+    "text = 'Peru'",
+    "text < 'a'",
+    "long > '199'",
+    "float <= 0",
+    "whole > 7",
+    "day < DATE '1970-01-01'",
+    "narrow BETWEEN 298 AND 400",
+    "gap IS NULL",
+    "required = 8",
+)
 
 
 def convert(source: Path, out: Path, **output: Any) -> pq.ParquetFile:
@@ -99,7 +115,7 @@ def test_unique_columns_have_no_dictionary_and_repeating_ones_do(tmp_path: Path)
         {
             "unique": pa.array([rng.randbytes(18).hex() for _ in range(300_000)]),
             "few": pa.array([rng.choice("abc") for _ in range(300_000)]),
-            # Looks repeating at first, and then is not: the dictionary is given up, and not tried again.
+            # Looks repeating at first, and then is not: the dictionary is given up for all rows, and not tried again.
             "late": pa.array(["same"] * 100_000 + [rng.randbytes(18).hex() for _ in range(200_000)]),
             # Differences take 16 bits each; a dictionary 15, and 8 for its values' share.
             "ids": pa.array([rng.randrange(30_000) for _ in range(300_000)]),
@@ -112,9 +128,68 @@ def test_unique_columns_have_no_dictionary_and_repeating_ones_do(tmp_path: Path)
     def dictionary(group: int, column: int) -> bool:
         return "RLE_DICTIONARY" in file.metadata.row_group(group).column(column).encodings
 
-    assert [dictionary(0, column) for column in range(5)] == [False, True, True, False, True]
-    assert [dictionary(1, column) for column in range(2)] == [False, True]
+    assert [dictionary(0, column) for column in range(5)] == [False, True, False, False, True]
+    assert [dictionary(1, column) for column in range(3)] == [False, True, False]
     assert file.read().equals(table)
+
+
+def repeating(rows: int) -> pa.Table:
+    """Columns with dictionaries, several pages of each: texts of all lengths, nulls alone and mixed, runs, bounds."""
+    rng = random.Random(5)
+
+    def column(kind: pa.DataType, values: list[Any], nulls: float = 0.1) -> pa.Array:
+        return pa.array([None if rng.random() < nulls else rng.choice(values) for _ in range(rows)], kind)
+
+    texts = ["", "a", "Peru", "exactly 12 b", "United States", "sixteen bytes ..", "seventeen bytes ..", "ü" * 70]
+    return pa.table(
+        {
+            "text": column(pa.string(), texts),
+            "long": column(pa.string(), [f"{number:03}" * 40 for number in range(200)]),
+            "whole": column(pa.int64(), [-(2**63), -1, 0, 7, 2**63 - 1]),
+            "narrow": column(pa.int32(), list(range(-300, 300))),
+            "float": column(pa.float64(), [-0.0, 0.0, 2.5, float("inf"), -1e300]),
+            "day": column(pa.date32(), [date(1969, 12, 31), date(2024, 2, 29)], 0.0),
+            "time": column(
+                pa.timestamp("us", "UTC"), [datetime(1960, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)]
+            ),
+            "runs": pa.array([index // 1000 for index in range(rows)], pa.int64()),
+            "gap": pa.array([None if 15_000 < index < 45_000 else "x" for index in range(rows)], pa.string()),
+            "one": pa.array(["one"] * rows, pa.string()),
+            "none": pa.array([None] * rows, pa.string()),
+        }
+    )
+
+
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_dictionaries_of_our_own_are_read_by_all(tmp_path: Path, compression: str) -> None:
+    table = repeating(65_001)
+    required = pa.field("required", pa.int64(), nullable=False)
+    table = table.append_column(required, pa.array([index % 9 for index in range(len(table))], pa.int64()))
+    pq.write_table(table, tmp_path / "in.parquet")
+    out = tmp_path / "out.parquet"
+    file = convert(tmp_path / "in.parquet", out, compression=compression)
+    group = file.metadata.row_group(0)
+    assert all("RLE_DICTIONARY" in group.column(index).encodings for index in range(table.num_columns))
+    assert file.read().equals(table)
+    assert pl.read_parquet(out).to_arrow().cast(table.schema).equals(table)
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet(str(out)).to_arrow_table()
+        assert rows.cast(table.schema).equals(table)
+        # What is skipped by statistics and page index is what holds no such row.
+        for number, condition in enumerate(CONDITIONS):
+            counted = [
+                connection.execute(f"SELECT count(*) FROM read_parquet(?) WHERE {condition}", [str(path)]).fetchall()
+                for path in (out, tmp_path / "in.parquet")
+            ]
+            assert counted[0] == counted[1], condition
+            assert counted[0] != [(0,)], condition
+            again = tmp_path / f"again-{number}.csv"
+            spec = {
+                "steps": [{"sql": {"query": f"SELECT count(*) AS n FROM input WHERE {condition}"}}],
+                "output": {"format": "csv"},
+            }
+            engine.submit(request(spec, {"input": out}, again)).wait(PATIENCE)
+            assert again.read_text() == f"n\n{counted[0][0][0]}\n", condition
 
 
 def test_no_rows_and_only_nulls(run: Run) -> None:

@@ -51,13 +51,15 @@ pub(crate) fn logical_bytes(batch: &RecordBatch) -> usize {
 /// and name it in each row.
 const SLICE_BYTES: usize = 32 << 20;
 
-/// The rows of a batch from `start` on that are encoded at one go: `most` of them, or fewer if they are long.
-pub(crate) fn slice(batch: &RecordBatch, start: usize, most: usize) -> RecordBatch {
+/// The rows of a batch from `start` on that are encoded at one go: `most` of them, or fewer if they are long; and their
+/// bytes.
+pub(crate) fn slice(batch: &RecordBatch, start: usize, most: usize) -> (RecordBatch, usize) {
     let mut rows = most.min(batch.num_rows() - start);
     loop {
         let part = batch.slice(start, rows);
-        if rows <= 1 || logical_bytes(&part) <= SLICE_BYTES {
-            return part;
+        let bytes = logical_bytes(&part);
+        if rows <= 1 || bytes <= SLICE_BYTES {
+            return (part, bytes);
         }
         rows /= 2;
     }

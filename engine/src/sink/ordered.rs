@@ -58,7 +58,7 @@ impl OrderedSink {
         self.begin(out)?;
         let mut start = 0;
         while start < batch.num_rows() {
-            let part = slice(&batch, start, SLICE_ROWS);
+            let (part, _) = slice(&batch, start, SLICE_ROWS);
             start += part.num_rows();
             self.collect(BATCHES_AHEAD - 1, out).await?;
             let rows = Arc::clone(&self.rows);

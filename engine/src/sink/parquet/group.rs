@@ -8,11 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::basic::Compression;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::writer::SerializedRowGroupWriter;
+use parquet::schema::types::ColumnDescPtr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::error::{EngineError, Result};
 use crate::task::Task;
+
+use super::dictionary::{DictionaryColumn, EncodedColumn};
+use super::properties::RowGroupLayout;
 
 /// Arrays that a column takes from its queue at one go.
 const TAKEN_AT_ONCE: usize = 32;
@@ -25,7 +32,7 @@ pub(super) struct Group {
 
 struct Column {
     queue: Option<mpsc::UnboundedSender<Part>>,
-    task: Task<Vec<ArrowColumnChunk>>,
+    task: Task<Vec<Chunk>>,
     /// Bytes that the writer holds, about.
     bytes: Arc<AtomicUsize>,
 }
@@ -36,16 +43,68 @@ struct Part {
     _share: Arc<OwnedSemaphorePermit>,
 }
 
+/// An encoded column of the file.
+pub(super) enum Chunk {
+    /// By the `parquet` crate.
+    Foreign(ArrowColumnChunk),
+    Own(EncodedColumn),
+}
+
+impl Chunk {
+    /// What is known of the column.
+    pub(super) fn close(&self) -> &ColumnCloseResult {
+        match self {
+            Self::Foreign(chunk) => chunk.close(),
+            Self::Own(column) => &column.close,
+        }
+    }
+
+    /// Puts the column into the file.
+    pub(super) fn append_to(self, group: &mut SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<()> {
+        match self {
+            Self::Foreign(chunk) => chunk.append_to_row_group(group)?,
+            Self::Own(column) => group.append_column(&column.bytes, column.close)?,
+        }
+        Ok(())
+    }
+}
+
+/// What encodes a column.
+struct Encoder {
+    field: FieldRef,
+    /// Until its dictionary is too large.
+    own: Option<OwnColumn>,
+    /// One for each column of the file that the column becomes; without rows as long as it is encoded by us.
+    writers: Vec<ArrowColumnWriter>,
+}
+
+struct OwnColumn {
+    column: DictionaryColumn,
+    description: ColumnDescPtr,
+    compression: Compression,
+}
+
 impl Group {
     /// Begins a row group.
-    pub(super) fn new(factory: &ArrowRowGroupWriterFactory, schema: &SchemaRef, index: usize) -> Result<Self> {
-        let mut writers = factory.create_column_writers(index)?.into_iter();
+    pub(super) fn new(layout: &RowGroupLayout, schema: &SchemaRef, index: usize) -> Result<Self> {
+        let mut writers = layout.factory(schema).create_column_writers(index)?.into_iter();
+        let mut leaf = 0;
         let columns = schema
             .fields()
             .iter()
             .map(|field| {
                 let leaves = leaf_count(field);
-                Column::start(Arc::clone(field), writers.by_ref().take(leaves).collect())
+                let own = layout.dictionary(field).map(|column| OwnColumn {
+                    column,
+                    description: layout.description(leaf),
+                    compression: layout.compression(),
+                });
+                leaf += leaves;
+                Column::start(Encoder {
+                    field: Arc::clone(field),
+                    own,
+                    writers: writers.by_ref().take(leaves).collect(),
+                })
             })
             .collect();
         Ok(Self { columns, rows: 0 })
@@ -83,7 +142,7 @@ impl Group {
     }
 
     /// The encoded columns in order, or the first error.
-    pub(super) async fn finish(mut self) -> Result<Vec<ArrowColumnChunk>> {
+    pub(super) async fn finish(mut self) -> Result<Vec<Chunk>> {
         self.close();
         let mut chunks = Vec::new();
         for column in &mut self.columns {
@@ -94,7 +153,7 @@ impl Group {
 }
 
 impl Column {
-    fn start(field: FieldRef, mut writers: Vec<ArrowColumnWriter>) -> Self {
+    fn start(mut encoder: Encoder) -> Self {
         let (queue, mut parts) = mpsc::unbounded_channel::<Part>();
         let bytes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&bytes);
@@ -102,28 +161,58 @@ impl Column {
             let mut taken = Vec::new();
             while parts.recv_many(&mut taken, TAKEN_AT_ONCE).await > 0 {
                 for part in taken.drain(..) {
-                    write(&field, &part.array, &mut writers)?;
+                    encoder.push(&part.array)?;
                     drop(part);
-                    counter.store(writers.iter().map(ArrowColumnWriter::memory_size).sum(), Relaxed);
+                    counter.store(encoder.size(), Relaxed);
                     // Here the task can be cancelled, and here others get their turn.
                     tokio::task::coop::consume_budget().await;
                 }
             }
-            writers.into_iter().map(|writer| Ok(writer.close()?)).collect()
+            encoder.finish()
         });
         Self { queue: Some(queue), task, bytes }
     }
 }
 
-fn write(field: &FieldRef, array: &ArrayRef, writers: &mut [ArrowColumnWriter]) -> Result<()> {
-    let leaves = compute_leaves(field, array)?;
-    if leaves.len() != writers.len() {
-        return Err(EngineError::internal(format!("the column `{}` has other leaves than planned", field.name())));
+impl Encoder {
+    fn push(&mut self, array: &ArrayRef) -> Result<()> {
+        if let Some(own) = &mut self.own
+            && own.column.push(array)?
+        {
+            return Ok(());
+        }
+        if let Some(own) = self.own.take() {
+            own.column.give_back(|rows| self.write(rows))?;
+        }
+        self.write(array)
     }
-    for (leaf, writer) in leaves.iter().zip(writers) {
-        writer.write(leaf)?;
+
+    fn write(&mut self, array: &ArrayRef) -> Result<()> {
+        let leaves = compute_leaves(&self.field, array)?;
+        if leaves.len() != self.writers.len() {
+            let name = self.field.name();
+            return Err(EngineError::internal(format!("the column `{name}` has other leaves than planned")));
+        }
+        for (leaf, writer) in leaves.iter().zip(&mut self.writers) {
+            writer.write(leaf)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Bytes of memory, about.
+    fn size(&self) -> usize {
+        match &self.own {
+            Some(own) => own.column.size(),
+            None => self.writers.iter().map(ArrowColumnWriter::memory_size).sum(),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<Chunk>> {
+        match self.own {
+            Some(own) => Ok(vec![Chunk::Own(own.column.finish(&own.description, own.compression)?)]),
+            None => self.writers.into_iter().map(|writer| Ok(Chunk::Foreign(writer.close()?))).collect(),
+        }
+    }
 }
 
 /// Columns in the file that a column of ours becomes.

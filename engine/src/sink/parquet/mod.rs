@@ -2,6 +2,7 @@
 //!
 //! Memory: batches on their way to the columns, the row group being filled, and one that comes to its end; each bounded.
 
+mod dictionary;
 mod group;
 mod properties;
 mod single;
@@ -10,17 +11,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use karyaksham_spec::Output;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::Semaphore;
 
-use super::{Resources, logical_bytes, slice};
+use super::{Resources, slice};
 use crate::error::{EngineError, Result};
-use group::Group;
-use properties::{Known, Layout, plain_columns};
+use group::{Chunk, Group};
+use properties::{Known, Layout, RowGroupLayout, new_file, plain_columns};
 
 pub(super) use single::ParquetEncoder;
 
@@ -80,15 +79,15 @@ impl ParquetSink {
         let mut start = 0;
         while start < batch.num_rows() {
             let room = ROW_GROUP_ROWS - self.filling.as_ref().map_or(0, |group| group.rows);
-            let part = slice(batch, start, SLICE_ROWS.min(room));
+            let (part, bytes) = slice(batch, start, SLICE_ROWS.min(room));
             start += part.num_rows();
-            self.push(part, out).await?;
+            self.push(part, bytes, out).await?;
         }
         self.collect(1, out).await
     }
 
-    async fn push(&mut self, part: RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let permits = (logical_bytes(&part) / PERMIT_BYTES).clamp(1, self.window_permits);
+    async fn push(&mut self, part: RecordBatch, bytes: usize, out: &mut Vec<u8>) -> Result<()> {
+        let permits = (bytes / PERMIT_BYTES).clamp(1, self.window_permits);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.window).acquire_many_owned(permits).await;
         let share = share.map_err(|_| EngineError::internal("the window was closed"))?;
@@ -100,8 +99,8 @@ impl ParquetSink {
                 if self.groups.is_multiple_of(LEARN_AGAIN) {
                     known.scattered.clear();
                 }
-                let factory = factory(&self.schema, &self.layout, known)?;
-                let group = Group::new(&factory, &self.schema, self.groups)?;
+                let layout = RowGroupLayout::new(&self.schema, &self.layout, known)?;
+                let group = Group::new(&layout, &self.schema, self.groups)?;
                 self.groups += 1;
                 self.filling.insert(group)
             }
@@ -139,18 +138,18 @@ impl ParquetSink {
     }
 
     /// Later row groups are written by what these columns tell.
-    fn learn(&mut self, chunks: &[ArrowColumnChunk]) {
+    fn learn(&mut self, chunks: &[Chunk]) {
         let known = self.known.get_or_insert_default();
         for chunk in chunks {
             known.learn(chunk.close());
         }
     }
 
-    fn append(&mut self, chunks: Vec<ArrowColumnChunk>, out: &mut Vec<u8>) -> Result<()> {
+    fn append(&mut self, chunks: Vec<Chunk>, out: &mut Vec<u8>) -> Result<()> {
         let file = self.file.as_mut().ok_or_else(finished)?;
         let mut group = file.next_row_group()?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
+            chunk.append_to(&mut group)?;
         }
         group.close()?;
         out.append(file.inner_mut());
@@ -165,18 +164,6 @@ impl ParquetSink {
         out.append(&mut rest);
         Ok(())
     }
-}
-
-fn new_file(schema: &Schema, layout: &Layout, known: &Known) -> Result<SerializedFileWriter<Vec<u8>>> {
-    let columns = ArrowSchemaConverter::new().convert(schema)?;
-    let properties = Arc::new(layout.properties(schema, known));
-    Ok(SerializedFileWriter::new(Vec::new(), columns.root_schema_ptr(), properties)?)
-}
-
-/// Makes the columns' writers of row groups whose columns are known. The crate gives properties to a whole file only, so
-/// there is a file for show; nothing is written to it.
-fn factory(schema: &SchemaRef, layout: &Layout, known: &Known) -> Result<ArrowRowGroupWriterFactory> {
-    Ok(ArrowRowGroupWriterFactory::new(&new_file(schema, layout, known)?, Arc::clone(schema)))
 }
 
 fn finished() -> EngineError {

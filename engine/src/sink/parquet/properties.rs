@@ -2,18 +2,24 @@
 //! `docs/performance/parquet.md`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use karyaksham_spec::{Output, OutputCompression};
-use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, GzipLevel, PageType, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{KeyValue, PageEncodingStats};
 use parquet::file::page_index::column_index::{ByteArrayColumnIndex, ColumnIndexMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, ColumnPath};
 
+use super::dictionary::DictionaryColumn;
 use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::error::Result;
 use crate::sink::plain_schema;
@@ -84,6 +90,13 @@ impl Layout {
         })
     }
 
+    /// Whether a column is encoded by us: it has a dictionary, and the file's compression is one that we know.
+    fn is_own(&self, field: &Field, known: &Known) -> bool {
+        matches!(self.compression, Compression::ZSTD(_) | Compression::UNCOMPRESSED)
+            && DictionaryColumn::takes(field.data_type())
+            && !known.plain.contains(&path(field))
+    }
+
     /// The properties of the file, and of row groups in which these columns are known.
     pub(super) fn properties(&self, schema: &Schema, known: &Known) -> WriterProperties {
         let stored = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), self.stored_schema.clone());
@@ -101,10 +114,62 @@ impl Layout {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         for field in schema.fields() {
-            builder = encoding(builder, ColumnPath::new(vec![field.name().clone()]), field.data_type());
+            builder = encoding(builder, path(field), field.data_type());
         }
         builder.build()
     }
+}
+
+/// How a row group is written, by what is known of its columns.
+pub(super) struct RowGroupLayout {
+    layout: Layout,
+    known: Known,
+    /// The crate gives properties to a whole file only, so there is a file for show; nothing is written to it.
+    file: SerializedFileWriter<Vec<u8>>,
+}
+
+impl RowGroupLayout {
+    pub(super) fn new(schema: &Schema, layout: &Layout, known: &Known) -> Result<Self> {
+        // The crate's writers stand by for columns whose dictionary becomes too large; they have none.
+        let mut standby = known.clone();
+        let own = schema.fields().iter().filter(|field| layout.is_own(field, known));
+        standby.plain.extend(own.map(|field| path(field)));
+        let file = new_file(schema, layout, &standby)?;
+        Ok(Self { layout: layout.clone(), known: known.clone(), file })
+    }
+
+    /// Makes the crate's writers of columns.
+    pub(super) fn factory(&self, schema: &SchemaRef) -> ArrowRowGroupWriterFactory {
+        ArrowRowGroupWriterFactory::new(&self.file, SchemaRef::clone(schema))
+    }
+
+    /// A column that is encoded by us.
+    pub(super) fn dictionary(&self, field: &Field) -> Option<DictionaryColumn> {
+        let Self { layout, known, .. } = self;
+        let statistics = || !known.scattered.contains(&path(field));
+        let new = || DictionaryColumn::new(field.data_type(), layout.dictionary_bytes, statistics());
+        layout.is_own(field, known).then(new)
+    }
+
+    /// A column of the file.
+    pub(super) fn description(&self, leaf: usize) -> ColumnDescPtr {
+        self.file.schema_descr().column(leaf)
+    }
+
+    pub(super) fn compression(&self) -> Compression {
+        self.layout.compression
+    }
+}
+
+/// A file by these properties.
+pub(super) fn new_file(schema: &Schema, layout: &Layout, known: &Known) -> Result<SerializedFileWriter<Vec<u8>>> {
+    let columns = ArrowSchemaConverter::new().convert(schema)?;
+    let properties = Arc::new(layout.properties(schema, known));
+    Ok(SerializedFileWriter::new(Vec::new(), columns.root_schema_ptr(), properties)?)
+}
+
+fn path(field: &Field) -> ColumnPath {
+    ColumnPath::new(vec![field.name().clone()])
 }
 
 /// What values are encoded with that are in no dictionary: differences for whole numbers and times, texts apart from
@@ -139,10 +204,7 @@ fn compression(output: &Output) -> Result<Compression> {
 pub(super) fn plain_columns(batch: &RecordBatch) -> HashSet<ColumnPath> {
     let schema = batch.schema();
     let plain = |index: &usize| is_plain(batch.column(*index).as_ref());
-    (0..batch.num_columns())
-        .filter(plain)
-        .map(|index| ColumnPath::new(vec![schema.field(index).name().clone()]))
-        .collect()
+    (0..batch.num_columns()).filter(plain).map(|index| path(schema.field(index))).collect()
 }
 
 fn is_plain(array: &dyn Array) -> bool {
