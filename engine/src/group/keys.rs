@@ -244,7 +244,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use proptest::prelude::*;
 
@@ -281,6 +281,21 @@ mod tests {
             other.push(Some(&twin));
             (other.hash, other.words[0]) = (key.hash, if text.len() > SHORT { key.words[0] } else { other.words[0] });
             assert_ne!(table.add(&other), first);
+        }
+    }
+
+    #[test]
+    fn keys_cannot_be_chosen_to_share_a_hash() {
+        let table = Table::new(1);
+        // What would make a factor zero if it were of known numbers only.
+        for end in [PI[2] ^ PI[1].wrapping_mul(16), PI[0], 0] {
+            let hashes = (0..1000_u64).map(|start| {
+                let mut key = table.key();
+                let text = [start.to_le_bytes(), end.to_le_bytes()].concat();
+                key.push(Some(&text));
+                key.hash
+            });
+            assert_eq!(hashes.collect::<HashSet<_>>().len(), 1000);
         }
     }
 }
