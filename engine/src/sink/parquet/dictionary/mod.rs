@@ -1,9 +1,9 @@
 //! Columns whose values repeat: encoded by us, since the `parquet` crate hashes each value's bytes.
 //!
-//! A number is its own key, a short text is three words that its view has already. What is held until the row group's end are
-//! the numbers of the values; then all pages are written at once, with one width, and their least and greatest
-//! values are looked up by rank instead of being compared. A column whose dictionary becomes too large gives its rows
-//! back, to be encoded without one.
+//! A number is its own key, a text of up to 16 bytes is three words. What is held until the row group's end are the
+//! numbers of the values; then all pages are written at once, with one width, and their least and greatest values are
+//! looked up by rank instead of being compared. A column whose dictionary becomes too large gives its rows back, to be
+//! encoded without one (`docs/adr/0014-own-dictionary-columns.md`).
 
 mod bounds;
 mod indices;

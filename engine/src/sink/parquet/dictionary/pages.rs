@@ -19,8 +19,8 @@ use super::{DictionaryColumn, Values, low};
 use crate::error::Result;
 use crate::scan::to_u32;
 
-/// Rows of a page: as many as the `parquet` crate's pages have, about. A multiple of eight, so that each begins with a whole byte
-/// of the validity.
+/// Rows of a page: as many as the `parquet` crate's pages have, about. A multiple of eight, so that each begins with a
+/// whole byte of the validity.
 pub(super) const PAGE_ROWS: usize = 20_000;
 
 /// An encoded column: its pages, and what the file's footer says of them.
