@@ -194,7 +194,7 @@ pub(crate) async fn write_parts(
     mut batches: mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
     cancel: &CancellationToken,
-    tick: impl Fn(),
+    mut tick: impl FnMut(),
 ) -> Result<Vec<Part>> {
     let work = async {
         while let Some(batch) = batches.recv().await {
@@ -217,7 +217,7 @@ pub(crate) async fn write(
     mut batches: mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
     cancel: &CancellationToken,
-    tick: impl Fn(),
+    tick: impl FnMut(),
 ) -> Result<Upload> {
     let mut upload = target.create()?;
     match or_cancelled(cancel, send(&mut upload, encoder, &mut batches, progress, tick)).await {
@@ -235,7 +235,7 @@ async fn send(
     mut encoder: ParallelEncoder,
     batches: &mut mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
-    tick: impl Fn(),
+    mut tick: impl FnMut(),
 ) -> Result<()> {
     let mut buffer = Vec::new();
     while let Some(batch) = batches.recv().await {
