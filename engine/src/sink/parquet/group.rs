@@ -9,16 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
-use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::writer::SerializedRowGroupWriter;
-use parquet::schema::types::ColumnDescPtr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::error::{EngineError, Result};
 use crate::task::Task;
 
-use super::dictionary::{DictionaryColumn, EncodedColumn};
+use super::own::{EncodedColumn, OwnColumn};
 use super::properties::RowGroupLayout;
 
 /// Arrays that a column takes from its queue at one go.
@@ -72,16 +70,10 @@ impl Chunk {
 /// What encodes a column.
 struct Encoder {
     field: FieldRef,
-    /// Until its dictionary is too large.
+    /// If it is encoded by us; numbers are until their dictionary is too large.
     own: Option<OwnColumn>,
     /// One for each column of the file that the column becomes; without rows as long as it is encoded by us.
     writers: Vec<ArrowColumnWriter>,
-}
-
-struct OwnColumn {
-    column: DictionaryColumn,
-    description: ColumnDescPtr,
-    compression: Compression,
 }
 
 impl Group {
@@ -89,24 +81,14 @@ impl Group {
     pub(super) fn new(layout: &RowGroupLayout, schema: &SchemaRef, index: usize) -> Result<Self> {
         let mut writers = layout.factory(schema).create_column_writers(index)?.into_iter();
         let mut leaf = 0;
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| {
-                let leaves = leaf_count(field);
-                let own = layout.dictionary(field).map(|column| OwnColumn {
-                    column,
-                    description: layout.description(leaf),
-                    compression: layout.compression(),
-                });
-                leaf += leaves;
-                Column::start(Encoder {
-                    field: Arc::clone(field),
-                    own,
-                    writers: writers.by_ref().take(leaves).collect(),
-                })
-            })
-            .collect();
+        let mut columns = Vec::new();
+        for field in schema.fields() {
+            let own = layout.own(field, leaf);
+            let leaves = leaf_count(field);
+            leaf += leaves;
+            let writers = writers.by_ref().take(leaves).collect();
+            columns.push(Column::start(Encoder { field: Arc::clone(field), own, writers }));
+        }
         Ok(Self { columns, rows: 0 })
     }
 
@@ -176,15 +158,24 @@ impl Column {
 
 impl Encoder {
     fn push(&mut self, array: &ArrayRef) -> Result<()> {
-        if let Some(own) = &mut self.own
-            && own.column.push(array)?
-        {
-            return Ok(());
+        if let Some(OwnColumn::Dictionary(column)) = &mut self.own {
+            if column.push(array)? {
+                return Ok(());
+            }
+            let successor = column.successor();
+            if let Some(OwnColumn::Dictionary(column)) = std::mem::replace(&mut self.own, successor) {
+                column.give_back(|rows| self.push_plain(rows))?;
+            }
         }
-        if let Some(own) = self.own.take() {
-            own.column.give_back(|rows| self.write(rows))?;
+        self.push_plain(array)
+    }
+
+    /// Takes rows for a column without a dictionary.
+    fn push_plain(&mut self, array: &ArrayRef) -> Result<()> {
+        match &mut self.own {
+            Some(OwnColumn::Texts(column)) => column.push(array),
+            _ => self.write(array),
         }
-        self.write(array)
     }
 
     fn write(&mut self, array: &ArrayRef) -> Result<()> {
@@ -202,14 +193,14 @@ impl Encoder {
     /// Bytes of memory, about.
     fn size(&self) -> usize {
         match &self.own {
-            Some(own) => own.column.size(),
+            Some(own) => own.size(),
             None => self.writers.iter().map(ArrowColumnWriter::memory_size).sum(),
         }
     }
 
     fn finish(self) -> Result<Vec<Chunk>> {
         match self.own {
-            Some(own) => Ok(vec![Chunk::Own(own.column.finish(&own.description, own.compression)?)]),
+            Some(own) => Ok(vec![Chunk::Own(own.finish()?)]),
             None => self.writers.into_iter().map(|writer| Ok(Chunk::Foreign(writer.close()?))).collect(),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Memory: batches on their way to the columns, the row group being filled, and one that comes to its end; each bounded.
 
-mod dictionary;
 mod group;
+mod own;
 mod properties;
 mod single;
 
@@ -152,7 +152,11 @@ impl ParquetSink {
             chunk.append_to(&mut group)?;
         }
         group.close()?;
-        out.append(file.inner_mut());
+        if out.is_empty() {
+            std::mem::swap(out, file.inner_mut());
+        } else {
+            out.append(file.inner_mut());
+        }
         Ok(())
     }
 

@@ -17,9 +17,9 @@ use parquet::file::metadata::{KeyValue, PageEncodingStats};
 use parquet::file::page_index::column_index::{ByteArrayColumnIndex, ColumnIndexMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnDescPtr, ColumnPath};
+use parquet::schema::types::ColumnPath;
 
-use super::dictionary::DictionaryColumn;
+use super::own::{Compressor, DictionaryColumn, OwnColumn, Plan, TextColumn};
 use super::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::error::Result;
 use crate::sink::plain_schema;
@@ -73,28 +73,34 @@ fn is_scattered(index: &ByteArrayColumnIndex) -> bool {
 }
 
 /// What is the same for all row groups of a file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Layout {
     compression: Compression,
+    compressor: Compressor,
     stored_schema: String,
     dictionary_bytes: usize,
 }
 
 impl Layout {
     pub(super) fn new(output: &Output, schema: &Schema, dictionary_bytes: usize) -> Result<Self> {
+        let compression = compression(output)?;
         Ok(Self {
-            compression: compression(output)?,
+            compression,
+            compressor: Compressor::new(compression),
             // The stored Arrow schema names plain types: readers should not meet views.
             stored_schema: encode_arrow_schema(&plain_schema(schema)),
             dictionary_bytes,
         })
     }
 
-    /// Whether a column is encoded by us: it has a dictionary, and the file's compression is one that we know.
-    fn is_own(&self, field: &Field, known: &Known) -> bool {
-        matches!(self.compression, Compression::ZSTD(_) | Compression::UNCOMPRESSED)
-            && DictionaryColumn::takes(field.data_type())
-            && !known.plain.contains(&path(field))
+    /// Whether a column's dictionary would be made by us, if it has one: the file's compression is one that we know.
+    fn has_own_dictionary(&self, field: &Field) -> bool {
+        self.is_ours() && DictionaryColumn::takes(field.data_type())
+    }
+
+    /// Whether the file's compression is one that we know.
+    fn is_ours(&self) -> bool {
+        Compressor::knows(self.compression)
     }
 
     /// The properties of the file, and of row groups in which these columns are known.
@@ -132,7 +138,7 @@ impl RowGroupLayout {
     pub(super) fn new(schema: &Schema, layout: &Layout, known: &Known) -> Result<Self> {
         // The crate's writers stand by for columns whose dictionary becomes too large; they have none.
         let mut standby = known.clone();
-        let own = schema.fields().iter().filter(|field| layout.is_own(field, known));
+        let own = schema.fields().iter().filter(|field| layout.has_own_dictionary(field));
         standby.plain.extend(own.map(|field| path(field)));
         let file = new_file(schema, layout, &standby)?;
         Ok(Self { layout: layout.clone(), known: known.clone(), file })
@@ -143,21 +149,24 @@ impl RowGroupLayout {
         ArrowRowGroupWriterFactory::new(&self.file, SchemaRef::clone(schema))
     }
 
-    /// A column that is encoded by us.
-    pub(super) fn dictionary(&self, field: &Field) -> Option<DictionaryColumn> {
-        let Self { layout, known, .. } = self;
-        let statistics = || !known.scattered.contains(&path(field));
-        let new = || DictionaryColumn::new(field.data_type(), layout.dictionary_bytes, statistics());
-        layout.is_own(field, known).then(new)
-    }
-
-    /// A column of the file.
-    pub(super) fn description(&self, leaf: usize) -> ColumnDescPtr {
-        self.file.schema_descr().column(leaf)
-    }
-
-    pub(super) fn compression(&self) -> Compression {
-        self.layout.compression
+    /// A column that is encoded by us, if it is one, with its place among the file's columns.
+    pub(super) fn own(&self, field: &Field, leaf: usize) -> Option<OwnColumn> {
+        let Self { layout, known, file } = self;
+        let path = path(field);
+        let plan = Plan {
+            kind: field.data_type().clone(),
+            description: file.schema_descr().column(leaf),
+            compressor: layout.compressor.clone(),
+            statistics: !known.scattered.contains(&path),
+        };
+        let repeats = !known.plain.contains(&path);
+        if repeats && layout.has_own_dictionary(field) {
+            Some(OwnColumn::dictionary(plan, layout.dictionary_bytes))
+        } else if !repeats && layout.is_ours() && TextColumn::takes(field.data_type()) {
+            Some(OwnColumn::texts(&plan))
+        } else {
+            None
+        }
     }
 }
 

@@ -1,14 +1,13 @@
-//! Columns whose values repeat: encoded by us, since the `parquet` crate hashes each value's bytes.
+//! Columns whose values repeat.
 //!
 //! A number is its own key, a text of up to 16 bytes is three words. What is held until the row group's end are the
 //! numbers of the values; then all pages are written at once, with one width, and their least and greatest values are
 //! looked up by rank instead of being compared. A column whose dictionary becomes too large gives its rows back, to be
-//! encoded without one (`docs/adr/0014-own-dictionary-columns.md`).
+//! encoded without one.
 
-mod bounds;
 mod indices;
 mod interner;
-mod pages;
+mod ranks;
 
 use std::sync::Arc;
 
@@ -21,24 +20,26 @@ use arrow::compute::take;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
+use parquet::basic::Encoding;
 
-use super::SLICE_ROWS;
+use super::super::SLICE_ROWS;
+use super::bounds::Order;
+use super::hybrid::{encode, width};
+use super::pages::{DataPage, PAGE_ROWS, PageBounds, Pages, encode_levels};
+use super::{EncodedColumn, FETCHED_AT_ONCE, OwnColumn, Plan, TextColumn, fetch};
 use crate::error::{EngineError, Result};
 use indices::Indices;
-use interner::{Interner, Texts};
-
-pub(super) use pages::EncodedColumn;
+use interner::{Interner, Texts, is_inline};
+use ranks::Ranks;
 
 /// A column of a row group that has a dictionary.
-pub(super) struct DictionaryColumn {
-    kind: DataType,
+pub(in crate::sink::parquet) struct DictionaryColumn {
+    plan: Plan,
     values: Values,
     indices: Indices,
     validity: BooleanBufferBuilder,
     /// A dictionary of so many bytes is too large.
     limit: usize,
-    /// Whether least and greatest values are written.
-    statistics: bool,
     numbers: Vec<u32>,
 }
 
@@ -58,6 +59,14 @@ impl Values {
         }
     }
 
+    /// Bytes of the texts with these numbers, if they are texts.
+    fn text_bytes(&self, numbers: &[u32]) -> Option<usize> {
+        match self {
+            Self::Numbers(_) => None,
+            Self::Texts(known) => Some(numbers.iter().map(|number| known.length(*number as usize)).sum()),
+        }
+    }
+
     /// Bytes of the dictionary's page.
     fn page_bytes(&self) -> usize {
         match self {
@@ -69,7 +78,7 @@ impl Values {
 
 impl DictionaryColumn {
     /// Whether columns of a type are encoded here.
-    pub(super) fn takes(kind: &DataType) -> bool {
+    pub(in crate::sink::parquet) fn takes(kind: &DataType) -> bool {
         matches!(
             kind,
             DataType::Int64
@@ -83,18 +92,17 @@ impl DictionaryColumn {
     }
 
     /// A column without rows, of a type that is encoded here.
-    pub(super) fn new(kind: &DataType, limit: usize, statistics: bool) -> Self {
-        let values = match kind {
+    pub(in crate::sink::parquet) fn new(plan: Plan, limit: usize) -> Self {
+        let values = match plan.kind {
             DataType::Utf8 | DataType::Utf8View => Values::Texts(Texts::new()),
             _ => Values::Numbers(Interner::new()),
         };
         Self {
-            kind: kind.clone(),
+            plan,
             values,
             indices: Indices::new(),
             validity: BooleanBufferBuilder::new(0),
             limit,
-            statistics,
             numbers: Vec::new(),
         }
     }
@@ -109,8 +117,8 @@ impl DictionaryColumn {
     }
 
     /// Takes rows, unless they are of another type or the dictionary becomes too large; then nothing of them is taken.
-    pub(super) fn push(&mut self, array: &dyn Array) -> Result<bool> {
-        if array.data_type() != &self.kind {
+    pub(in crate::sink::parquet) fn push(&mut self, array: &dyn Array) -> Result<bool> {
+        if array.data_type() != &self.plan.kind {
             return Ok(false);
         }
         self.numbers.clear();
@@ -130,7 +138,7 @@ impl DictionaryColumn {
     }
 
     /// All rows taken so far, for a writer that has no dictionary.
-    pub(super) fn give_back(mut self, mut write: impl FnMut(&ArrayRef) -> Result<()>) -> Result<()> {
+    pub(in crate::sink::parquet) fn give_back(mut self, mut write: impl FnMut(&ArrayRef) -> Result<()>) -> Result<()> {
         let (values, validity) = (self.values_array()?, self.validity.finish());
         let (mut at, mut numbers) = (0, Vec::new());
         for start in (0..validity.len()).step_by(SLICE_ROWS) {
@@ -145,6 +153,57 @@ impl DictionaryColumn {
         Ok(())
     }
 
+    /// What encodes its rows if its dictionary is too large; none if that is the crate's writer.
+    pub(in crate::sink::parquet) fn successor(&self) -> Option<OwnColumn> {
+        TextColumn::takes(&self.plan.kind).then(|| OwnColumn::texts(&self.plan))
+    }
+
+    /// Encodes the rows taken.
+    pub(super) fn finish(mut self) -> Result<EncodedColumn> {
+        let validity = self.validity.finish();
+        let mut pages = Pages::new(&self.plan, Encoding::RLE_DICTIONARY);
+        pages.write_dictionary(&self.dictionary_page(), self.values.len())?;
+
+        let Plan { kind, statistics, .. } = &self.plan;
+        let ranks = statistics.then(|| Ranks::new(&self.values, kind));
+        let width = width(self.values.len());
+        let (mut at, mut numbers, mut page, mut last) = (0, Vec::new(), Vec::new(), None);
+        for start in (0..validity.len()).step_by(PAGE_ROWS) {
+            let valid = validity.slice(start, PAGE_ROWS.min(validity.len() - start));
+            let values = valid.count_set_bits();
+            self.indices.read(at, values, &mut numbers);
+            at += values;
+            page.clear();
+            if pages.has_levels() {
+                encode_levels(&valid, values, &mut page);
+            }
+            page.push(width);
+            encode(&numbers, width, &mut page);
+            let bounds = match &ranks {
+                Some(_) if numbers.is_empty() => PageBounds::Empty,
+                Some(ranks) => ranks.of(&numbers).map_or(PageBounds::Unknown, |span| {
+                    let before = last.replace((span.least, span.greatest));
+                    let order = Order::of(before.as_ref(), &span.least, &span.greatest);
+                    PageBounds::Between(ranks.bounds(span, &self.values, kind), order)
+                }),
+                None => PageBounds::Unknown,
+            };
+            let text_bytes = self.values.text_bytes(&numbers);
+            pages.write_rows(&page, DataPage { rows: valid.len(), values, text_bytes, bounds })?;
+        }
+        pages.finish(ranks.and_then(|ranks| Some(ranks.bounds(ranks.of_all()?, &self.values, kind))))
+    }
+
+    fn dictionary_page(&self) -> Vec<u8> {
+        match &self.values {
+            Values::Texts(known) => known.page().to_vec(),
+            Values::Numbers(known) if is_narrow(&self.plan.kind) => {
+                known.keys().iter().flat_map(|key| low(*key).to_le_bytes()).collect()
+            }
+            Values::Numbers(known) => known.keys().iter().flat_map(|key| key.to_le_bytes()).collect(),
+        }
+    }
+
     fn values_array(&self) -> Result<ArrayRef> {
         let text = |known: &Texts, number| {
             str::from_utf8(known.text(number))
@@ -154,15 +213,17 @@ impl DictionaryColumn {
         Ok(match &self.values {
             Values::Numbers(known) => {
                 let keys = known.keys();
-                let narrow = matches!(self.kind, DataType::Int32 | DataType::Date32);
-                let buffer =
-                    if narrow { keys.iter().map(|key| low(*key)).collect() } else { Buffer::from_slice_ref(keys) };
-                let data = ArrayData::builder(self.kind.clone()).len(keys.len()).add_buffer(buffer).build()?;
+                let buffer = if is_narrow(&self.plan.kind) {
+                    keys.iter().map(|key| low(*key)).collect()
+                } else {
+                    Buffer::from_slice_ref(keys)
+                };
+                let data = ArrayData::builder(self.plan.kind.clone()).len(keys.len()).add_buffer(buffer).build()?;
                 make_array(data)
             }
             Values::Texts(known) => {
                 let texts = (0..known.len()).map(|number| text(known, number)).collect::<Result<Vec<_>>>()?;
-                match self.kind {
+                match self.plan.kind {
                     DataType::Utf8 => Arc::new(StringArray::from(texts)),
                     _ => Arc::new(StringViewArray::from_iter_values(texts)),
                 }
@@ -171,8 +232,13 @@ impl DictionaryColumn {
     }
 }
 
+/// Whether numbers of a type have 32 bits.
+pub(super) fn is_narrow(kind: &DataType) -> bool {
+    matches!(kind, DataType::Int32 | DataType::Date32)
+}
+
 /// The number of 32 bits that a key was made of.
-fn low(key: u64) -> u32 {
+pub(super) fn low(key: u64) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the upper half repeats the sign")]
     let low = key as u32;
     low
@@ -220,17 +286,20 @@ fn intern_texts(array: &dyn Array, known: &mut Texts, limit: usize, numbers: &mu
             numbers.push(known.number(text.as_bytes()));
         }
     } else if let Some(texts) = array.as_string_view_opt() {
-        for (row, view) in texts.views().iter().enumerate() {
-            if texts.is_null(row) {
-                continue;
+        let views = texts.views();
+        for from in (0..views.len()).step_by(FETCHED_AT_ONCE) {
+            let rows = from..views.len().min(from + FETCHED_AT_ONCE);
+            let elsewhere = |row: &usize| texts.is_valid(*row) && !is_inline(views[*row]);
+            fetch(rows.clone().filter(elsewhere).map(|row| texts.value(row).as_bytes()));
+            for row in rows {
+                if texts.is_null(row) {
+                    continue;
+                }
+                if known.page().len() >= limit {
+                    return;
+                }
+                numbers.push(known.number_of_view(views[row], || texts.value(row).as_bytes()));
             }
-            if known.page().len() >= limit {
-                return;
-            }
-            numbers.push(known.number_of_view(*view, || texts.value(row).as_bytes()));
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

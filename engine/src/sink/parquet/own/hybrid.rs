@@ -1,67 +1,10 @@
-//! Numbers into a dictionary: held narrowly, written as Parquet's hybrid of runs and packed bits
+//! Parquet's hybrid of runs and packed bits
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE>).
 
 /// Values that are packed together.
 const GROUP: usize = 8;
 /// Bits that a run must stand for: shorter ones take more room than packed bits.
 const RUN_BITS: usize = 64;
-
-/// Numbers of a row group's values, in as few bytes each as the greatest needs.
-pub(super) enum Indices {
-    One(Vec<u8>),
-    Two(Vec<u16>),
-    Four(Vec<u32>),
-}
-
-impl Indices {
-    pub(super) fn new() -> Self {
-        Self::One(Vec::new())
-    }
-
-    /// Bytes of memory.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::One(narrow) => narrow.capacity(),
-            Self::Two(narrow) => narrow.capacity() * 2,
-            Self::Four(wide) => wide.capacity() * 4,
-        }
-    }
-
-    /// Adds numbers below `bound`.
-    #[expect(clippy::cast_possible_truncation, reason = "the numbers are below the bound, which is looked at first")]
-    pub(super) fn extend(&mut self, numbers: &[u32], bound: usize) {
-        self.widen(bound);
-        match self {
-            Self::One(narrow) => narrow.extend(numbers.iter().map(|number| *number as u8)),
-            Self::Two(narrow) => narrow.extend(numbers.iter().map(|number| *number as u16)),
-            Self::Four(wide) => wide.extend_from_slice(numbers),
-        }
-    }
-
-    fn widen(&mut self, bound: usize) {
-        if let Self::One(narrow) = self
-            && bound > 1 << u8::BITS
-        {
-            *self = Self::Two(narrow.iter().map(|number| u16::from(*number)).collect());
-        }
-        if let Self::Two(narrow) = self
-            && bound > 1 << u16::BITS
-        {
-            *self = Self::Four(narrow.iter().map(|number| u32::from(*number)).collect());
-        }
-    }
-
-    /// Puts `count` numbers from `start` on into `numbers`, in place of what is there.
-    pub(super) fn read(&self, start: usize, count: usize, numbers: &mut Vec<u32>) {
-        let range = start..start + count;
-        numbers.clear();
-        match self {
-            Self::One(narrow) => numbers.extend(narrow[range].iter().map(|number| u32::from(*number))),
-            Self::Two(narrow) => numbers.extend(narrow[range].iter().map(|number| u32::from(*number))),
-            Self::Four(wide) => numbers.extend_from_slice(&wide[range]),
-        }
-    }
-}
 
 /// The bits that numbers below `bound` need; at least one.
 pub(super) fn width(bound: usize) -> u8 {
@@ -94,13 +37,13 @@ pub(super) fn encode(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
 
 /// Appends a run of one number.
 pub(super) fn encode_run(number: u32, count: usize, width: u8, out: &mut Vec<u8>) {
-    varint(count << 1, out);
+    varint((count as u64) << 1, out);
     out.extend_from_slice(&number.to_le_bytes()[..usize::from(width).div_ceil(8)]);
 }
 
 /// Appends bits, the first ones lowest, as a packed run of numbers of one bit.
 pub(super) fn encode_bits(bits: &[u8], out: &mut Vec<u8>) {
-    varint(bits.len() << 1 | 1, out);
+    varint((bits.len() as u64) << 1 | 1, out);
     out.extend_from_slice(bits);
 }
 
@@ -110,8 +53,14 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
         return;
     }
     let groups = numbers.len().div_ceil(GROUP);
-    varint(groups << 1 | 1, out);
-    let end = out.len() + groups * usize::from(width);
+    varint((groups << 1 | 1) as u64, out);
+    pack_bits(numbers, width, out);
+}
+
+/// Appends the lowest `width` bits of numbers that have no others, the first ones lowest, and zeros up to a whole group of
+/// eight numbers.
+pub(super) fn pack_bits(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
+    let end = out.len() + numbers.len().div_ceil(GROUP) * usize::from(width);
     out.reserve(end - out.len() + size_of::<u64>());
     let (mut word, mut used) = (0_u64, 0_u32);
     for number in numbers {
@@ -128,7 +77,8 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     out.resize(end, 0);
 }
 
-fn varint(mut number: usize, out: &mut Vec<u8>) {
+/// Appends a number, seven bits in a byte (`ULEB128`).
+pub(super) fn varint(mut number: u64, out: &mut Vec<u8>) {
     while number > 0x7F {
         #[expect(clippy::cast_possible_truncation, reason = "seven bits are meant")]
         out.push(number as u8 | 0x80);
@@ -188,15 +138,6 @@ mod tests {
             let mut out = Vec::new();
             encode(&numbers, width(bound), &mut out);
             prop_assert_eq!(decode(&out, width(bound), numbers.len()), numbers.clone());
-
-            let mut indices = Indices::new();
-            for (part, upto) in numbers.chunks(50).zip(1..) {
-                let seen = &numbers[..numbers.len().min(upto * 50)];
-                indices.extend(part, seen.iter().max().map_or(0, |greatest| *greatest as usize + 1));
-            }
-            let (start, mut read) = (numbers.len() / 3, Vec::new());
-            indices.read(start, numbers.len() - start, &mut read);
-            prop_assert_eq!(&read[..], &numbers[start..]);
         }
     }
 

@@ -2,52 +2,81 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
+use super::super::SLICE_ROWS;
 use super::pages::PAGE_ROWS;
 use super::*;
 
 const NO_LIMIT: usize = 1 << 30;
 
-fn properties() -> Arc<WriterProperties> {
+/// How a column is encoded.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Dictionary,
+    /// As texts without a dictionary.
+    Texts,
+}
+
+fn properties(way: Way) -> Arc<WriterProperties> {
     let zstd = Compression::ZSTD(ZstdLevel::try_new(1).unwrap());
     // The crate ends a page where one of its steps does.
-    Arc::new(WriterProperties::builder().set_compression(zstd).set_write_batch_size(PAGE_ROWS).build())
+    let builder = WriterProperties::builder().set_compression(zstd).set_write_batch_size(PAGE_ROWS);
+    Arc::new(match way {
+        Way::Dictionary => builder.build(),
+        Way::Texts => builder.set_dictionary_enabled(false).set_encoding(Encoding::DELTA_LENGTH_BYTE_ARRAY).build(),
+    })
 }
 
 fn schema(array: &ArrayRef, nullable: bool) -> Arc<Schema> {
     Arc::new(Schema::new(vec![Field::new("column", array.data_type().clone(), nullable)]))
 }
 
+fn plan(array: &ArrayRef, nullable: bool) -> Plan {
+    let columns = ArrowSchemaConverter::new().convert(&schema(array, nullable)).unwrap();
+    let compressor = Compressor::new(Compression::ZSTD(ZstdLevel::try_new(1).unwrap()));
+    Plan { kind: array.data_type().clone(), description: columns.column(0), compressor, statistics: true }
+}
+
 /// A file whose column is encoded here, from arrays of at most so many rows.
-fn own_file(array: &ArrayRef, nullable: bool, step: usize) -> Bytes {
-    let descriptor = ArrowSchemaConverter::new().convert(&schema(array, nullable)).unwrap();
-    let mut file = SerializedFileWriter::new(Vec::new(), descriptor.root_schema_ptr(), properties()).unwrap();
-    let mut column = DictionaryColumn::new(array.data_type(), NO_LIMIT, true);
-    for start in (0..array.len()).step_by(step) {
-        assert!(column.push(&array.slice(start, step.min(array.len() - start))).unwrap());
-    }
+fn own_file(array: &ArrayRef, nullable: bool, step: usize, way: Way) -> Bytes {
+    let columns = ArrowSchemaConverter::new().convert(&schema(array, nullable)).unwrap();
+    let mut file = SerializedFileWriter::new(Vec::new(), columns.root_schema_ptr(), properties(way)).unwrap();
+    let plan = plan(array, nullable);
+    let parts = || (0..array.len()).step_by(step).map(|start| array.slice(start, step.min(array.len() - start)));
+    let column = if way == Way::Dictionary {
+        let mut column = DictionaryColumn::new(plan, NO_LIMIT);
+        parts().for_each(|part| assert!(column.push(&part).unwrap()));
+        OwnColumn::Dictionary(Box::new(column))
+    } else {
+        let mut column = TextColumn::new(&plan);
+        parts().for_each(|part| column.push(&part).unwrap());
+        OwnColumn::Texts(Box::new(column))
+    };
     assert!(column.size() > 0);
-    let column = column.finish(&descriptor.column(0), properties().compression(descriptor.column(0).path())).unwrap();
+    let column = column.finish().unwrap();
     let mut group = file.next_row_group().unwrap();
     group.append_column(&column.bytes, column.close).unwrap();
     group.close().unwrap();
     file.into_inner().unwrap().into()
 }
 
-fn crate_file(array: &ArrayRef, nullable: bool) -> Bytes {
+fn crate_file(array: &ArrayRef, nullable: bool, way: Way) -> Bytes {
     let schema = schema(array, nullable);
-    let options = ArrowWriterOptions::new().with_properties((*properties()).clone()).with_skip_arrow_metadata(true);
+    let options = ArrowWriterOptions::new().with_properties((*properties(way)).clone()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options).unwrap();
     writer.write(&RecordBatch::try_new(schema, vec![Arc::clone(array)]).unwrap()).unwrap();
     writer.into_inner().unwrap().into()
@@ -61,8 +90,9 @@ fn read(file: Bytes) -> (Vec<RecordBatch>, Arc<ParquetMetaData>) {
 }
 
 /// Both files have the same rows, statistics, and bounds of pages.
-fn same(array: &ArrayRef, nullable: bool, step: usize) {
-    let ((own_rows, own), (rows, theirs)) = (read(own_file(array, nullable, step)), read(crate_file(array, nullable)));
+fn same(array: &ArrayRef, nullable: bool, step: usize, way: Way) {
+    let (own_rows, own) = read(own_file(array, nullable, step, way));
+    let (rows, theirs) = read(crate_file(array, nullable, way));
     assert_eq!(
         own_rows.iter().map(|batch| batch.column(0)).collect::<Vec<_>>(),
         rows.iter().map(|batch| batch.column(0)).collect::<Vec<_>>()
@@ -70,6 +100,10 @@ fn same(array: &ArrayRef, nullable: bool, step: usize) {
     let (own_column, their_column) = (own.row_group(0).column(0), theirs.row_group(0).column(0));
     assert_eq!(own_column.statistics(), their_column.statistics());
     assert_eq!(own_column.num_values(), their_column.num_values());
+    if way == Way::Texts {
+        // Both encode lengths alike.
+        assert_eq!(own_column.uncompressed_size(), their_column.uncompressed_size());
+    }
     assert_eq!(own_column.encodings_mask(), their_column.encodings_mask());
     assert_eq!(own_column.definition_level_histogram(), their_column.definition_level_histogram());
     assert_eq!(own_column.unencoded_byte_array_data_bytes(), their_column.unencoded_byte_array_data_bytes());
@@ -115,23 +149,30 @@ fn numbers_texts_and_times_are_as_the_crate_writes_them() {
         Arc::new([Some(0.0), None, Some(-0.0), Some(f64::INFINITY)].into_iter().collect::<Float64Array>()),
     ];
     for array in arrays {
-        same(&array, true, SLICE_ROWS);
+        same(&array, true, SLICE_ROWS, Way::Dictionary);
+        if TextColumn::takes(array.data_type()) {
+            same(&array, true, SLICE_ROWS, Way::Texts);
+        }
     }
     let required: ArrayRef = Arc::new((0..rows).map(|row| row % 13).collect::<Int64Array>());
-    same(&required, false, 999);
+    same(&required, false, 999, Way::Dictionary);
+    let required: ArrayRef = Arc::new((0..rows).map(|row| Some(format!("{row:05}"))).collect::<StringViewArray>());
+    same(&required, false, 999, Way::Texts);
 }
 
 #[test]
 fn what_is_not_a_number_has_no_rank() {
     let array: ArrayRef =
         Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(2.5), None, Some(-1.0), Some(f64::NAN)]));
-    let ((own_rows, own), (rows, theirs)) = (read(own_file(&array, true, 2)), read(crate_file(&array, true)));
+    let ((own_rows, own), (rows, theirs)) =
+        (read(own_file(&array, true, 2, Way::Dictionary)), read(crate_file(&array, true, Way::Dictionary)));
     assert_eq!(format!("{own_rows:?}"), format!("{rows:?}"));
     assert_eq!(own.row_group(0).column(0).statistics(), theirs.row_group(0).column(0).statistics());
     assert_eq!(own.column_index(), theirs.column_index());
 
     let array: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::from_bits(f64::NAN.to_bits() + 1)]));
-    let ((own_rows, own), (rows, theirs)) = (read(own_file(&array, true, 2)), read(crate_file(&array, true)));
+    let ((own_rows, own), (rows, theirs)) =
+        (read(own_file(&array, true, 2, Way::Dictionary)), read(crate_file(&array, true, Way::Dictionary)));
     assert_eq!(format!("{own_rows:?}"), format!("{rows:?}"));
     assert_eq!(own.row_group(0).column(0).statistics(), theirs.row_group(0).column(0).statistics());
     assert_eq!(own.column_index(), theirs.column_index());
@@ -154,12 +195,17 @@ proptest! {
 
     #[test]
     fn any_column_is_as_the_crate_writes_it(array in prop_oneof![text_arrays(), number_arrays()], step in 1..100_usize) {
-        same(&array, true, step);
+        same(&array, true, step, Way::Dictionary);
+    }
+
+    #[test]
+    fn any_texts_are_as_the_crate_writes_them(array in text_arrays(), step in 1..100_usize) {
+        same(&array, true, step, Way::Texts);
     }
 
     #[test]
     fn a_dictionary_that_grows_too_large_gives_all_rows_back(array in prop_oneof![text_arrays(), number_arrays()], step in 1..100_usize, limit in 1..2000_usize) {
-        let mut column = DictionaryColumn::new(array.data_type(), limit, true);
+        let mut column = DictionaryColumn::new(plan(&array, true), limit);
         let taken = (0..array.len()).step_by(step).take_while(|start| column.push(&array.slice(*start, step.min(array.len() - start))).unwrap()).count();
         let mut back = Vec::new();
         column.give_back(|rows| { back.push(Arc::clone(rows)); Ok(()) }).unwrap();
@@ -173,6 +219,20 @@ proptest! {
 
 #[test]
 fn rows_of_another_type_are_not_taken() {
-    let mut column = DictionaryColumn::new(&DataType::Utf8View, NO_LIMIT, true);
+    let views: ArrayRef = Arc::new(StringViewArray::from(vec!["a"]));
+    let mut column = DictionaryColumn::new(plan(&views, true), NO_LIMIT);
     assert!(!column.push(&StringArray::from(vec!["a"])).unwrap());
+    assert!(TextColumn::new(&plan(&views, true)).push(&Int64Array::from(vec![1])).is_err());
+}
+
+#[test]
+fn long_texts_end_pages() {
+    let texts =
+        (0..500_usize).map(|row| (row % 9 != 2).then(|| "é".repeat(if row == 77 { 2 << 20 } else { row * 11 })));
+    let array: ArrayRef = Arc::new(texts.collect::<StringViewArray>());
+    let (rows, metadata) = read(own_file(&array, true, 333, Way::Texts));
+    assert_eq!(rows[0].column(0), &array);
+    let pages = metadata.offset_index().unwrap()[0][0].page_locations().len();
+    let bytes: usize = array.as_string_view().iter().flatten().map(str::len).sum();
+    assert!(pages > 2 && pages <= bytes / (1 << 20), "{pages} pages of {bytes} bytes");
 }

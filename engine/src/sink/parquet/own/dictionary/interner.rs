@@ -192,6 +192,12 @@ impl Texts {
     }
 }
 
+/// Whether a view holds its text itself.
+#[inline]
+pub(super) fn is_inline(view: u128) -> bool {
+    half(&view.to_le_bytes()) as usize <= INLINE
+}
+
 /// The first eight bytes.
 #[inline]
 fn word(bytes: &[u8]) -> u64 {
