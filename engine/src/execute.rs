@@ -23,7 +23,6 @@ use crate::exec::random_seed;
 use crate::group::own_groups;
 use crate::guard::{damaged_input, panic_text};
 use crate::input::Input;
-use crate::memory::Trim;
 use crate::output::{Destination, Written, write, write_parts};
 use crate::parts::{Parts, is_parts};
 use crate::plan::{Tables, plan};
@@ -309,9 +308,7 @@ impl Job {
         let schema = physical.schema();
         progress.set_stage(Stage::Running);
         let batches = drive(&physical, context)?;
-        let mut trim = Trim::new();
         let counted = || {
-            trim.now_and_then();
             progress.set_filtered(rows::filtered(physical.as_ref()));
             let (bytes, rows) = rows::scanned(physical.as_ref());
             progress.set_scanned(bytes, rows);

@@ -11,7 +11,6 @@ use crate::error::{EngineError, Result};
 use crate::execute::run;
 use crate::guard::panic_text;
 use crate::inspect::{self, InspectRequest};
-use crate::memory::keep_small;
 use crate::preview::{PreviewReport, preview};
 use crate::profile::{ProfileReport, ProfileRequest, profile};
 use crate::progress::{Progress, Snapshot, Stage};
@@ -35,8 +34,6 @@ struct Outcome<T> {
 /// Starts a job on a thread and a CPU pool of its own.
 pub fn submit(request: &str) -> Result<JobHandle> {
     let request: RunRequest = parse(request)?;
-    // Before the job's threads start, each of which would get a heap of its own.
-    keep_small(request.memory_limit_bytes);
     start(request.threads, |progress, cancel| run(request, progress, cancel))
 }
 

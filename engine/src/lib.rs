@@ -18,7 +18,6 @@ pub mod input;
 pub mod inspect;
 mod job;
 mod local;
-mod memory;
 mod network;
 pub mod open;
 mod output;

@@ -194,7 +194,7 @@ pub(crate) async fn write_parts(
     mut batches: mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
     cancel: &CancellationToken,
-    mut tick: impl FnMut(),
+    tick: impl Fn(),
 ) -> Result<Vec<Part>> {
     let work = async {
         while let Some(batch) = batches.recv().await {
@@ -217,7 +217,7 @@ pub(crate) async fn write(
     mut batches: mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
     cancel: &CancellationToken,
-    tick: impl FnMut(),
+    tick: impl Fn(),
 ) -> Result<Upload> {
     let mut upload = target.create()?;
     match or_cancelled(cancel, send(&mut upload, encoder, &mut batches, progress, tick)).await {
@@ -235,7 +235,7 @@ async fn send(
     mut encoder: ParallelEncoder,
     batches: &mut mpsc::Receiver<Result<RecordBatch>>,
     progress: &Progress,
-    mut tick: impl FnMut(),
+    tick: impl Fn(),
 ) -> Result<()> {
     let mut buffer = Vec::new();
     while let Some(batch) = batches.recv().await {

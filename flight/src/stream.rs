@@ -33,6 +33,7 @@ use crate::config::{Limits, StorageConfig};
 use crate::error::{Error, Result};
 use crate::ticket::{Format, Ticket};
 use output::Output;
+use parquet::Pool;
 use spool::Spool;
 
 pub use encode::{Encoder, schema_bytes};
@@ -63,6 +64,7 @@ pub struct Streams {
     /// How many those are.
     places: usize,
     spool: Spool,
+    pool: Arc<Pool>,
 }
 
 /// What is known of a table before its first row.
@@ -92,6 +94,7 @@ impl Streams {
             decoders: Arc::new(Semaphore::new(places)),
             places,
             spool,
+            pool: Arc::default(),
         })
     }
 
@@ -118,7 +121,13 @@ impl Streams {
     pub async fn open(&self, ticket: &Ticket) -> Result<Messages> {
         let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
         let share = Share::new(self);
-        let sink = Sink { sender, share, decoders: Arc::clone(&self.decoders), spool: self.spool.clone() };
+        let sink = Sink {
+            sender,
+            share,
+            decoders: Arc::clone(&self.decoders),
+            spool: self.spool.clone(),
+            pool: Arc::clone(&self.pool),
+        };
         match ticket.claims.format {
             Format::Parquet => parquet::start(self, ticket, sink).await?,
             Format::Arrow => arrow_ipc::start(self, ticket, sink).await?,
@@ -134,6 +143,7 @@ pub struct Sink {
     share: Share,
     decoders: Arc<Semaphore>,
     spool: Spool,
+    pool: Arc<Pool>,
 }
 
 /// A running stream's claim on the memory for fetching ahead, and for batches.
@@ -181,13 +191,13 @@ impl Drop for Share {
 impl Sink {
     /// Run a producer on a thread of its own. Its error, or panic, is the stream's last item.
     fn run_blocking(self, schema: SchemaRef, produce: impl FnOnce(&mut Output) -> Result<()> + Send + 'static) {
-        let Self { sender, share, decoders, spool } = self;
+        let Self { sender, share, decoders, spool, pool } = self;
         let last_word = sender.clone();
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
             let encoder = Encoder::new(schema, share.batch_bytes());
             let (queue, recording, place) = (VecDeque::new(), None, None);
-            let mut output = Output { encoder, sender, queue, share, spool, recording, decoders, place, runtime };
+            let mut output = Output { encoder, sender, queue, share, spool, recording, decoders, place, runtime, pool };
             output.sender.blocking_send(Ok(output.encoder.schema_message())).map_err(|_| Error::Gone)?;
             produce(&mut output)
         });

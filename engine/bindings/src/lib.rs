@@ -2,6 +2,8 @@
 //!
 //! Long calls release the GIL. Errors become the exceptions of `engine.exceptions`, panics `INTERNAL`.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+mod allocator;
 mod errors;
 mod flight;
 mod job;

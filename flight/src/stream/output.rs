@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::encode::Encoder;
+use super::parquet::Pool;
 use super::ranges::Windows;
 use super::spool::{Key, Recording, Spool, Window};
 use super::{MESSAGES_AHEAD, Share};
@@ -30,6 +31,8 @@ pub struct Output {
     /// Its place among those that decode.
     pub(super) place: Option<OwnedSemaphorePermit>,
     pub(super) runtime: Handle,
+    /// Memory of messages that were sent.
+    pub(super) pool: Arc<Pool>,
 }
 
 impl Output {
@@ -46,6 +49,11 @@ impl Output {
     /// The size of batches now.
     pub fn batch_bytes(&self) -> usize {
         self.share.batch_bytes()
+    }
+
+    /// Memory for the bodies of messages.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// Send one part of the table: from the spool if it is there, from `produce` otherwise.

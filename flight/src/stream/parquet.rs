@@ -1,5 +1,7 @@
 //! Parquet objects: footers (cached), parallel parts by row group, decoding.
 
+mod direct;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
+use self::direct::{Halt, RowGroup};
 use super::objects::{Object, ObjectId};
 use super::output::{Ahead, Output};
 use super::ranges::Windows;
@@ -18,6 +21,8 @@ use super::{Sink, Streams, Table};
 use crate::error::{Error, Result};
 use crate::schema::plain_schema;
 use crate::ticket::{Narrowing, Ticket};
+
+pub use self::direct::Pool;
 
 /// All cached footers together, in bytes of memory.
 const FOOTER_CACHE: usize = 64 * 1024 * 1024;
@@ -211,22 +216,17 @@ fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
             let windows = coming.unwrap_or_else(|| piece.fetch(budget, hurry));
             // A client that has nothing yet gets less at a time, sooner.
             let target = if hurry { out.batch_bytes() / 2 } else { out.batch_bytes() };
-            let group = &piece.footer.row_groups()[piece.row_group];
-            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, piece.footer.reader.clone())
-                .with_row_groups(vec![piece.row_group])
-                .with_batch_size(batch_rows(group, target))
-                .build()?;
             let mut begun = false;
-            for batch in reader {
-                out.batch(batch?)?;
+            let mut sent = |out: &Output| {
                 // Not before: its bytes would compete with those that the client waits for.
                 if !std::mem::replace(&mut begun, true)
                     && let Some(next) = pieces.front()
                 {
                     ahead.start(next.key(), out, || next.fetch(budget, false));
                 }
-            }
-            Ok(())
+            };
+            let rows = piece.send_direct(&windows, target, out, &mut sent)?;
+            piece.send_rest(windows, rows, target, out, &mut sent)
         })?;
     }
     Ok(())
@@ -237,9 +237,63 @@ impl Piece {
         (self.object.id(), Some(self.row_group))
     }
 
+    fn row_group(&self) -> &RowGroupMetaData {
+        &self.footer.row_groups()[self.row_group]
+    }
+
+    /// Send what can be written straight into messages; how many rows were.
+    fn send_direct(
+        &self,
+        windows: &Windows,
+        target: usize,
+        out: &mut Output,
+        sent: &mut impl FnMut(&Output),
+    ) -> Result<usize> {
+        let group = self.row_group();
+        let most = batch_rows(group, target);
+        let mut done = 0;
+        let Some(mut direct) = RowGroup::open(windows, group, &self.footer.schema) else { return Ok(done) };
+        loop {
+            match direct.next(most, target.min(out.batch_bytes()), out.pool()) {
+                Ok(Some((message, rows))) => {
+                    out.message(message)?;
+                    sent(out);
+                    done += rows;
+                }
+                Ok(None) | Err(Halt::NotOurs) => return Ok(done),
+                Err(Halt::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Send the rows from this one on, decoded into arrays.
+    fn send_rest(
+        &self,
+        windows: Windows,
+        from: usize,
+        target: usize,
+        out: &mut Output,
+        sent: &mut impl FnMut(&Output),
+    ) -> Result<()> {
+        let group = self.row_group();
+        if from > 0 && from as u64 == count(group.num_rows()) {
+            return Ok(());
+        }
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, self.footer.reader.clone())
+            .with_row_groups(vec![self.row_group])
+            .with_offset(from)
+            .with_batch_size(batch_rows(group, target))
+            .build()?;
+        for batch in reader {
+            out.batch(batch?)?;
+            sent(out);
+        }
+        Ok(())
+    }
+
     /// Start to read it. Must run inside the runtime.
     fn fetch(&self, budget: u64, hurry: bool) -> Windows {
-        Windows::new(self.object.clone(), column_ranges(&self.footer.row_groups()[self.row_group]), budget, hurry)
+        Windows::new(self.object.clone(), column_ranges(self.row_group()), budget, hurry)
     }
 }
 
