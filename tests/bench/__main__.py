@@ -2,7 +2,7 @@
 
 Parts of the service: start, cold, metadata, load, jobs, many, claims, cancel-job, subscribers, recovery, large. Of the
 engine: peers, big, s3, cancel, on the peers' data, which is made at first; `peers:W1,W3` are some workloads only.
-`flight` pulls the peers' Parquet file as Arrow.
+`flight` pulls a result as Arrow.
 `--orders FILE` is a CSV like that of the peers' benchmark, which `large` needs, and which s3 and cancel then use.
 """
 
@@ -197,8 +197,10 @@ def measure_engine(parts: list[str], options: argparse.Namespace) -> dict[str, l
             )
             continue
         if name == "flight":
-            parquet = peers.data(peers.environment(), options.rows)[0] / "orders.parquet"
-            sections["Streams of Arrow Flight"] = streams.measure(parquet, options.runs)
+            folder, _ = peers.data(peers.environment(), options.rows)
+            sections["Streams of Arrow Flight"] = streams.measure(
+                folder / "orders.csv", folder / "orders.parquet", options.runs
+            )
             continue
         orders = (
             Path(options.orders) if options.orders else peers.data(peers.environment(), options.rows)[0] / "orders.csv"

@@ -28,6 +28,8 @@ pub use self::direct::Pool;
 const FOOTER_CACHE: usize = 64 * 1024 * 1024;
 /// Rows of a decoded batch at most; more wins nothing.
 const MOST_ROWS: usize = 64 * 1024;
+/// A client that has nothing yet gets so many times less at first, sooner.
+const HURRIED: usize = 2;
 
 /// What a file's footer says.
 struct Footer {
@@ -214,8 +216,6 @@ fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
             let budget = out.part_bytes();
             let hurry = std::mem::take(&mut first);
             let windows = coming.unwrap_or_else(|| piece.fetch(budget, hurry));
-            // A client that has nothing yet gets less at a time, sooner.
-            let target = if hurry { out.batch_bytes() / 2 } else { out.batch_bytes() };
             let mut begun = false;
             let mut sent = |out: &Output| {
                 // Not before: its bytes would compete with those that the client waits for.
@@ -225,8 +225,8 @@ fn decode(mut pieces: VecDeque<Piece>, out: &mut Output) -> Result<()> {
                     ahead.start(next.key(), out, || next.fetch(budget, false));
                 }
             };
-            let rows = piece.send_direct(&windows, target, out, &mut sent)?;
-            piece.send_rest(windows, rows, target, out, &mut sent)
+            let rows = piece.send_direct(&windows, hurry, out, &mut sent)?;
+            piece.send_rest(windows, rows, hurry, out, &mut sent)
         })?;
     }
     Ok(())
@@ -241,20 +241,21 @@ impl Piece {
         &self.footer.row_groups()[self.row_group]
     }
 
-    /// Send what can be written straight into messages; how many rows were.
+    /// Send what can be written straight into messages; how many rows were. In a hurry, the first one is small.
     fn send_direct(
         &self,
         windows: &Windows,
-        target: usize,
+        hurry: bool,
         out: &mut Output,
         sent: &mut impl FnMut(&Output),
     ) -> Result<usize> {
         let group = self.row_group();
-        let most = batch_rows(group, target);
+        let most = batch_rows(group, out.batch_bytes());
         let mut done = 0;
         let Some(mut direct) = RowGroup::open(windows, group, &self.footer.schema) else { return Ok(done) };
         loop {
-            match direct.next(most, target.min(out.batch_bytes()), out.pool()) {
+            let hurried = if hurry && done == 0 { HURRIED } else { 1 };
+            match direct.next(most.div_ceil(hurried), out.batch_bytes() / hurried, out.pool()) {
                 Ok(Some((message, rows))) => {
                     out.message(message)?;
                     sent(out);
@@ -271,7 +272,7 @@ impl Piece {
         &self,
         windows: Windows,
         from: usize,
-        target: usize,
+        hurry: bool,
         out: &mut Output,
         sent: &mut impl FnMut(&Output),
     ) -> Result<()> {
@@ -279,10 +280,11 @@ impl Piece {
         if from > 0 && from as u64 == count(group.num_rows()) {
             return Ok(());
         }
+        let hurried = if hurry && from == 0 { HURRIED } else { 1 };
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(windows, self.footer.reader.clone())
             .with_row_groups(vec![self.row_group])
             .with_offset(from)
-            .with_batch_size(batch_rows(group, target))
+            .with_batch_size(batch_rows(group, out.batch_bytes()).div_ceil(hurried))
             .build()?;
         for batch in reader {
             out.batch(batch?)?;

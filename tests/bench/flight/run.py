@@ -1,5 +1,6 @@
-"""Measures our Flight server and its peers on one Parquet file; the lines of `RESULTS.md`.
+"""Measures our Flight server and its peers on a result of our engine; the lines of `RESULTS.md`.
 
+The result is the peers' CSV converted to Parquet; then some cases again on that table as pyarrow writes it.
 Each pull is a process of its own over loopback. GB/s are bytes of decoded Arrow, for all cases, so that they compare.
 Ours reads the file from SeaweedFS as `karyaksham up` starts it, the peers read it from the disk (page cache). A server
 without a spool decodes at each pull; "pulled again" is a third pull from a server with one, or a later.
@@ -23,8 +24,10 @@ import pyarrow.flight as fl
 
 from tests.bench import load
 from tests.bench.flight.crowd import Objects, crowds
+from tests.bench.peers.big import PIPELINES
+from tests.bench.peers.run import KARYAKSHAM
 from tests.graph.http.serving import free_port
-from tests.stack import Stack, clean_environment, stack_in
+from tests.stack import Account, Stack, clean_environment, stack_in
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = [sys.executable, "-m", "tests.bench.flight.client"]
@@ -108,9 +111,16 @@ def nginx(parquet: Path, folder: Path) -> Iterator[tuple[str, int] | None]:
         process.wait()
 
 
-def table(running: Stack, parquet: Path) -> tuple[list[bytes], bytes]:
+def converted(orders: Path, folder: Path) -> Path:
+    """The Parquet file that our engine makes of a CSV."""
+    result = folder / "result.parquet"
+    command = [KARYAKSHAM, "run", str(PIPELINES / "w3.json"), "--input", str(orders), "--output", str(result)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=clean_environment())
+    return result
+
+
+def table(running: Stack, account: Account, parquet: Path) -> tuple[list[bytes], bytes]:
     """Upload the file; the tickets of its endpoints, and one for the whole."""
-    account = running.register("Bench of streams")
     dataset = account.upload(parquet)
     options = fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {account.token}".encode())])
     with fl.connect(running.flight_url) as client:
@@ -119,18 +129,25 @@ def table(running: Stack, parquet: Path) -> tuple[list[bytes], bytes]:
     return tickets, tickets[0].partition(b";")[0]
 
 
-def measure(parquet: Path, runs: int) -> list[str]:
-    """Pull the table in turn by each case, `runs` times after one to warm up; the lines of the section."""
+def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
+    """Pull the table in turn by each case, `runs` times after one to warm up; the lines of the section.
+
+    `orders` is a CSV, `foreign` the same table as pyarrow wrote it.
+    """
     with contextlib.ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         running = opened.enter_context(stack_in(folder / "data"))
+        parquet = converted(orders, folder)
         objects = Objects(running)
+        account = running.register("Bench of streams")
         hot, hot_pid = running.flight_url, running.pid("flight")
         cold, cold_pid = opened.enter_context(objects.server(folder / "cold.log", spool=False))
-        endpoints, whole = table(running, parquet)
+        endpoints, whole = table(running, account, parquet)
+        foreign_two = halves(*table(running, account, foreign))
         arrow = objects.as_arrow(parquet, folder)
         two = halves(endpoints, whole)
         other, other_pid = opened.enter_context(peer(parquet))
+        third, third_pid = opened.enter_context(peer(foreign))
         file = opened.enter_context(nginx(parquet, folder))
         all_at_once = [ticket.hex() for ticket in endpoints]
         cases = [
@@ -152,6 +169,10 @@ def measure(parquet: Path, runs: int) -> list[str]:
         ]
         if file is not None:
             cases.append(Case("nginx, then Polars", ["download", file[0]], file[1]))
+        cases += [
+            Case("the file of pyarrow: ours, two streams", ["stream", cold, *foreign_two], cold_pid),
+            Case("the file of pyarrow: pyarrow.flight, all threads", ["stream", third, b"dataset".hex()], third_pid),
+        ]
         for case in cases:
             if case.server == hot_pid:
                 run(case.command)
@@ -166,8 +187,8 @@ def measure(parquet: Path, runs: int) -> list[str]:
             raise RuntimeError(f"the cases do not agree on the rows: {rows}")
         size = cases[0].figures[0]["bytes"]
         return [
-            f"{rows.pop():,} rows, {size / 1e9:.2f} GB of Arrow from {parquet.stat().st_size / 1e9:.2f} GB of Parquet, "
-            f"medians of {runs}:",
+            f"{rows.pop():,} rows, {size / 1e9:.2f} GB of Arrow from {parquet.stat().st_size / 1e9:.2f} GB of Parquet "
+            f"(as pyarrow writes it, {foreign.stat().st_size / 1e9:.2f}), medians of {runs}:",
             "",
             "| way | s | GB/s | first batch, ms | server, CPU s |",
             "| --- | --- | --- | --- | --- |",

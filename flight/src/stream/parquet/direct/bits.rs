@@ -2,7 +2,7 @@
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE>).
 
 use arrow::array::BooleanBufferBuilder;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::{Halt, Read};
 
@@ -114,6 +114,13 @@ impl Hybrid {
             return Err(Halt::NotOurs);
         }
         Ok(Self { bytes, at: 0, width, run: Run::Same { number: 0, left: 0 } })
+    }
+
+    /// A page's numbers in a dictionary, behind a byte that says how many bits each has.
+    pub fn indices(mut bytes: Bytes) -> Read<Self> {
+        let width = *bytes.first().ok_or(Halt::NotOurs)?;
+        bytes.advance(1);
+        Self::new(bytes, width.into())
     }
 
     /// Bits without runs: numbers of one bit.

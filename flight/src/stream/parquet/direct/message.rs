@@ -81,8 +81,13 @@ impl Body {
     pub fn room(&mut self, length: usize) -> &mut [u8] {
         let Lent { memory, used, .. } = &mut self.lent;
         let end = *used + length;
-        if memory.len() < end + ALIGNMENT {
-            memory.resize((end + ALIGNMENT).next_power_of_two(), 0);
+        let least = end + ALIGNMENT;
+        if memory.len() < least {
+            // One long text takes what it needs; many short ones do not grow it once each.
+            let grown = if least > KEPT_BYTES { memory.len() / 8 * 9 } else { least.next_power_of_two() };
+            let length = least.max(grown);
+            memory.reserve_exact(length - memory.len());
+            memory.resize(length, 0);
         }
         &mut memory[*used..end]
     }
@@ -157,4 +162,26 @@ fn write_bits(bits: &BooleanBuffer, out: &mut [u8]) {
 
 fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_hardly_larger_than_what_is_in_it() {
+        let pool = Arc::default();
+        let mut long = Body::new(&pool);
+        long.room(10 << 20);
+        assert!(long.lent.memory.len() <= (10 << 20) + ALIGNMENT);
+        let mut many = Body::new(&pool);
+        let (mut grown, mut before) = (0, 0);
+        for _ in 0..10_000 {
+            many.end(1000);
+            grown += usize::from(many.lent.memory.len() > before);
+            before = many.lent.memory.len();
+        }
+        assert!(before < many.lent.used / 8 * 9 + ALIGNMENT, "{before} for {}", many.lent.used);
+        assert!(grown < 40, "it was copied {grown} times");
+    }
 }

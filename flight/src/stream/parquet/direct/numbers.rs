@@ -84,13 +84,10 @@ impl<const WIDTH: usize> Values for Numbers<WIDTH> {
         Ok(())
     }
 
-    fn page(&mut self, mut bytes: Bytes, encoding: Encoding) -> Read<()> {
+    fn page(&mut self, bytes: Bytes, encoding: Encoding) -> Read<()> {
         self.page = match encoding {
             Encoding::PLAIN => Page::Plain(bytes),
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                let width = bytes.split_to(1)[0];
-                Page::Dictionary(Hybrid::new(bytes, width.into())?)
-            }
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => Page::Dictionary(Hybrid::indices(bytes)?),
             Encoding::DELTA_BINARY_PACKED if self.whole => Page::Delta(Delta::new(bytes)?),
             _ => return Err(Halt::NotOurs),
         };

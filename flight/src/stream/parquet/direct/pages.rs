@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
 use arrow::util::bit_chunk_iterator::UnalignedBitChunk;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
@@ -136,13 +136,9 @@ impl Pages {
 }
 
 /// A length in four bytes, taken off the front; what it measures follows.
-pub fn read_length(bytes: &mut Bytes) -> Read<usize> {
-    let length = bytes.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize).ok_or(Halt::NotOurs)?;
-    if length > bytes.len() - 4 {
-        return Err(Halt::NotOurs);
-    }
-    let _ = bytes.split_to(4);
-    Ok(length)
+pub fn read_length(bytes: &mut impl Buf) -> Read<usize> {
+    let length = bytes.try_get_u32_le().map_err(|_| Halt::NotOurs)? as usize;
+    if length > bytes.remaining() { Err(Halt::NotOurs) } else { Ok(length) }
 }
 
 fn count_bits(bits: &[u8], from: usize, length: usize) -> usize {

@@ -179,7 +179,8 @@ fn batch() -> impl Strategy<Value = RecordBatch> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    // `make fuzz` asks for more (`PROPTEST_CASES`).
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn messages_hold_what_the_crate_reads(batch in batch(), writing in writing(), rows in 1..300_usize, target in 1..20_000_usize) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use parquet::basic::Encoding;
 
 use super::bits::Hybrid;
@@ -146,7 +146,7 @@ impl Texts {
                         from += length;
                         at += length;
                     }
-                    let _ = bytes.split_to(from);
+                    bytes.advance(from);
                     checked = false;
                 }
             }
@@ -222,17 +222,14 @@ impl Values for Texts {
         if !self.dictionary.starts.is_empty() {
             return Err(Halt::NotOurs);
         }
-        self.dictionary = Dictionary::new(bytes, count, self.utf8)?;
+        self.dictionary = Dictionary::new(&bytes, count, self.utf8)?;
         Ok(())
     }
 
     fn page(&mut self, mut bytes: Bytes, encoding: Encoding) -> Read<()> {
         self.page = match encoding {
             Encoding::PLAIN => Page::Plain(bytes),
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                let width = bytes.split_to(1)[0];
-                Page::Dictionary(Hybrid::new(bytes, width.into())?)
-            }
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => Page::Dictionary(Hybrid::indices(bytes)?),
             Encoding::DELTA_LENGTH_BYTE_ARRAY => {
                 let lengths = Delta::new(bytes.clone())?;
                 let end = lengths.end()?;
@@ -249,7 +246,7 @@ impl Values for Texts {
 
 impl Dictionary {
     /// From texts in plain encoding.
-    fn new(mut plain: Bytes, count: usize, utf8: bool) -> Read<Self> {
+    fn new(mut plain: &[u8], count: usize, utf8: bool) -> Read<Self> {
         // Each has at least its length: what a page claims is not believed.
         if count > plain.len() / 4 {
             return Err(Halt::NotOurs);
@@ -259,11 +256,12 @@ impl Dictionary {
         starts.push(end);
         for _ in 0..count {
             let length = read_length(&mut plain)?;
-            let text = plain.split_to(length);
-            if utf8 && std::str::from_utf8(&text).is_err() {
+            let (text, rest) = plain.split_at(length);
+            plain = rest;
+            if utf8 && std::str::from_utf8(text).is_err() {
                 return Err(Halt::NotOurs);
             }
-            bytes.extend_from_slice(&text);
+            bytes.extend_from_slice(text);
             end += u32::try_from(length).map_err(|_| Halt::NotOurs)?;
             starts.push(end);
         }
