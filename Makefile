@@ -123,7 +123,7 @@ bench: setup ## Figures of the API and of jobs, beside their peers (tests/bench/
 
 fuzz: ## Fuzz the readers for SECONDS=600 (SEED=n repeats, KEEP=1 keeps inputs of new behaviour; engine/tests/fuzz/main.rs).
 	@FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(SEED) FUZZ_KEEP=$(KEEP) cargo test --release --locked --workspace --test fuzz -- --nocapture --test-threads 1
-	@PROPTEST_CASES=$$(( $(or $(SECONDS),600) * 100 )) cargo test --release --locked --workspace --lib -- stream::parquet::direct
+	@$(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_CASES=$$(( $(or $(SECONDS),600) * 100 )) cargo test --release --locked --workspace --lib -- stream::parquet::direct
 
 faults: setup ## Jobs with known answers under random faults: SEED=n repeats, JOBS=200, MINUTES=10 (tests/faults).
 	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES)) $(FAULTS_ARGS)

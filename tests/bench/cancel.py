@@ -10,8 +10,8 @@ from typing import Any
 
 import engine
 from engine.exceptions import EngineError
+from tests.bench.peers.run import PIPELINES
 
-PIPELINES = Path(__file__).parent / "peers" / "pipelines"
 # Name, pipeline, memory limit in MiB.
 JOBS: list[tuple[str, str, int | None]] = [
     ("filter, the direct way", "w1", None),

@@ -21,9 +21,9 @@ from botocore.config import Config
 
 import engine
 from graph.core.storage import Storage
+from tests.bench.peers.run import PIPELINES
 from tests.stack import CONTENT_TYPE, Backends, backends_in
 
-PIPELINES = Path(__file__).parent / "peers" / "pipelines"
 # As the engine reads: engine/src/scan/source.rs.
 RANGE_BYTES = 8 << 20
 AT_ONCE = 8

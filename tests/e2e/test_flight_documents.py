@@ -27,9 +27,9 @@ def result(user: Account, dataset: str) -> str:
     return job
 
 
-def pasted(code: str, stack: Stack, user: Account, **placeholders: str) -> dict[str, Any]:
-    """Runs code with its placeholders filled in; its names."""
-    asked = {"i": {"name": "notebook", "scopes": ["READ", "WRITE"]}}
+def pasted(code: str, stack: Stack, user: Account, *more: str, **placeholders: str) -> dict[str, Any]:
+    """Runs code with its placeholders filled in, the token's scopes READ and `more`; its names."""
+    asked = {"i": {"name": "notebook", "scopes": ["READ", *more]}}
     token = user.gql(MAKE_TOKEN, asked)["createApiToken"]["token"]
     always = {"YOUR_API_TOKEN": token, "grpc://127.0.0.1:8815": stack.flight_url}
     assert all(placeholder in code for placeholder in always)
@@ -49,7 +49,7 @@ def test_a_result_is_pulled_by_the_readmes_code_as_pasted(stack: Stack, user: Ac
 
 def test_a_table_is_sent_and_a_pipeline_pulled_as_the_document_says(stack: Stack, user: Account) -> None:
     put, pull = blocks("docs/flight.md", "pyarrow.flight")
-    with pasted(put, stack, user)["client"]:
+    with pasted(put, stack, user, "WRITE")["client"]:
         found = user.gql("query { datasets(first: 5) { edges { node { name } } } }", {})["datasets"]["edges"]
         assert [edge["node"] for edge in found] == [{"name": "numbers"}]
     names = pasted(pull, stack, user, YOUR_DATASET_ID=user.upload(CSV, "orders.csv"))

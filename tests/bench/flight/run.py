@@ -24,8 +24,7 @@ import pyarrow.flight as fl
 
 from tests.bench import load
 from tests.bench.flight.crowd import Objects, crowds
-from tests.bench.peers.big import PIPELINES
-from tests.bench.peers.run import KARYAKSHAM
+from tests.bench.peers.run import KARYAKSHAM, PIPELINES
 from tests.graph.http.serving import free_port
 from tests.stack import Account, Stack, clean_environment, stack_in
 
@@ -147,7 +146,7 @@ def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
         arrow = objects.as_arrow(parquet, folder)
         two = halves(endpoints, whole)
         other, other_pid = opened.enter_context(peer(parquet))
-        third, third_pid = opened.enter_context(peer(foreign))
+        foreign_peer, foreign_pid = opened.enter_context(peer(foreign))
         file = opened.enter_context(nginx(parquet, folder))
         all_at_once = [ticket.hex() for ticket in endpoints]
         cases = [
@@ -171,7 +170,11 @@ def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
             cases.append(Case("nginx, then Polars", ["download", file[0]], file[1]))
         cases += [
             Case("the file of pyarrow: ours, two streams", ["stream", cold, *foreign_two], cold_pid),
-            Case("the file of pyarrow: pyarrow.flight, all threads", ["stream", third, b"dataset".hex()], third_pid),
+            Case(
+                "the file of pyarrow: pyarrow.flight, all threads",
+                ["stream", foreign_peer, b"dataset".hex()],
+                foreign_pid,
+            ),
         ]
         for case in cases:
             if case.server == hot_pid:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests.bench.peers.run import KARYAKSHAM, Ran, home, once
+from tests.bench.peers.run import KARYAKSHAM, PIPELINES, Ran, home, once
 
-PIPELINES = Path(__file__).parent / "pipelines"
 BYTES = 20 * 10**9
 WORKS = {"W1": "csv", "W3": "parquet"}
 

