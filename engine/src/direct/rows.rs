@@ -40,13 +40,23 @@ impl<'a> Rows<'a> {
     /// Where a field starts and ends, quotes included; a carriage return before the line feed belongs to neither.
     #[inline]
     pub(crate) fn range(&self, place: u32, column: usize) -> (usize, usize) {
-        let at = place as usize + column;
-        let start = if at == 0 { 0 } else { self.index.seps[at - 1] as usize + 1 };
-        let mut end = self.index.seps[at] as usize;
-        if column + 1 == self.layout.columns.len() && end > start && self.block.data[end - 1] == b'\r' {
-            end -= 1;
+        self.ranges(column)(place)
+    }
+
+    /// The same for fields of one column.
+    #[inline]
+    pub(crate) fn ranges(&self, column: usize) -> impl Fn(u32) -> (usize, usize) {
+        let (seps, data) = (&self.index.seps[..], &self.block.data[..]);
+        let last = column + 1 == self.layout.columns.len();
+        move |place| {
+            let at = place as usize + column;
+            let start = if at == 0 { 0 } else { seps[at - 1] as usize + 1 };
+            let mut end = seps[at] as usize;
+            if last && end > start && data[end - 1] == b'\r' {
+                end -= 1;
+            }
+            (start, end)
         }
-        (start, end)
     }
 
     /// The bytes of some neighbouring fields, with quotes and delimiters.

@@ -14,13 +14,13 @@ const EMPTY: u32 = u32::MAX;
 /// The length that stands for null: records are at most 64 MiB.
 const NULL: u64 = u64::MAX;
 /// Texts that are told apart by their words alone.
-const SHORT: usize = 16;
+pub(super) const SHORT: usize = 16;
 
 /// A field of a key; `None` is null.
 pub(super) type Part<'a> = Option<&'a [u8]>;
 
 /// Two words of a text and its length: all of a short text, a hash of a longer one.
-type Words = [u64; 3];
+pub(super) type Words = [u64; 3];
 
 /// A key that is being looked up.
 pub(super) struct Key<'a> {
@@ -63,8 +63,7 @@ impl<'a> Key<'a> {
 
     #[inline]
     fn add(&mut self, part: Part<'a>, words: Words) {
-        // The seed is in both factors: none can be made zero by who does not know it.
-        self.hash = fold(self.hash ^ words[0] ^ PI[0], words[1] ^ words[2].wrapping_mul(PI[1]) ^ self.seed);
+        self.hash = mix(self.hash, &words, self.seed);
         self.parts[self.fields] = part;
         self.words[self.fields] = words;
         self.fields += 1;
@@ -74,6 +73,20 @@ impl<'a> Key<'a> {
     pub(super) fn parts(&self) -> &[Part<'a>] {
         &self.parts[..self.fields]
     }
+}
+
+/// The hash of a key so far, with one field more.
+#[inline]
+pub(super) fn mix(hash: u64, words: &Words, seed: u64) -> u64 {
+    // The seed is in both factors: none can be made zero by who does not know it.
+    fold(hash ^ words[0] ^ PI[0], words[1] ^ words[2].wrapping_mul(PI[1]) ^ seed)
+}
+
+/// The part of a hash that its slot holds.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+fn half(hash: u64) -> u32 {
+    hash as u32
 }
 
 #[inline]
@@ -95,7 +108,7 @@ fn words(data: &[u8], start: usize, end: usize, seed: u64) -> Words {
 
 /// The first bytes of sixteen.
 #[inline]
-fn kept(window: &[u8; SHORT], length: usize) -> Words {
+pub(super) fn kept(window: &[u8; SHORT], length: usize) -> Words {
     const MASKS: [u64; SHORT + 9] = {
         let mut masks = [u64::MAX; SHORT + 9];
         let mut bytes = 0;
@@ -137,6 +150,11 @@ impl Table {
         }
     }
 
+    /// The seed of its keys' hashes.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// An empty key for this table.
     pub(super) fn key<'a>(&self) -> Key<'a> {
         Key::new(self.seed)
@@ -156,19 +174,18 @@ impl Table {
             + self.bytes.capacity()
     }
 
-    /// The number of a key, if it is known; else the slot where it belongs.
+    /// The number of a key with this hash, if it is known; else the slot where it belongs.
     #[inline]
-    fn place(&self, key: &Key<'_>) -> Result<u32, usize> {
+    fn place(&self, hash: u64, equals: impl Fn(u32) -> bool) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-        let half = key.hash as u32;
+        let half = half(hash);
         let mut place = half as usize & mask;
         loop {
             let (known, number) = self.slots[place];
             if number == EMPTY {
                 return Err(place);
             }
-            if known == half && self.equals(number, key) {
+            if known == half && equals(number) {
                 return Ok(number);
             }
             place = (place + 1) & mask;
@@ -186,7 +203,17 @@ impl Table {
     /// The number of a key, if it is known.
     #[inline]
     pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
-        self.place(key).ok()
+        self.place(key.hash, |number| self.equals(number, key)).ok()
+    }
+
+    /// The number of a key of short texts with this hash, of whose words `same` knows whether they are its, if it is known.
+    #[inline]
+    pub(super) fn find_short(&self, hash: u64, same: impl Fn(&[Words]) -> bool) -> Option<u32> {
+        let equals = |number: u32| {
+            let first = number as usize * self.fields;
+            same(&self.words[first..first + self.fields])
+        };
+        self.place(hash, equals).ok()
     }
 
     /// The number of a key, which is added if it is not known.
@@ -194,13 +221,11 @@ impl Table {
         if (self.len() + 1) * 2 > self.slots.len() {
             self.grow();
         }
-        match self.place(key) {
+        match self.place(key.hash, |number| self.equals(number, key)) {
             Ok(number) => number,
             Err(slot) => {
                 let number = to_u32(self.len());
-                #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-                let half = key.hash as u32;
-                self.slots[slot] = (half, number);
+                self.slots[slot] = (half(key.hash), number);
                 self.starts.push(self.bytes.len());
                 self.words.extend_from_slice(&key.words[..self.fields]);
                 for part in key.parts() {

@@ -18,6 +18,7 @@
 //! - A thread whose groups outgrow their share of the memory limit hands them on as states and starts anew. The final
 //!   aggregate merges them, and spills.
 
+mod batch;
 mod dimension;
 mod exec;
 mod fields;

@@ -260,6 +260,28 @@ fn many_groups_are_handed_on_and_merged() {
 }
 
 #[test]
+fn rows_are_told_apart_and_rejected_wherever_they_are_among_those_looked_up_together() {
+    // Keys of which some are quoted, null, long or spelled in another way, and some that fit no date: at the borders
+    // of what is looked up together, and where that begins anew after rejects.
+    for wrong in [&[0][..], &[255, 256], &[511], &[0, 1, 254, 255, 257, 512, 700, 999]] {
+        let mut text = b"k,i,f,d,m,b,t,s\n".to_vec();
+        for row in 0..1000 {
+            let key = ["a", "\"a\"", "", "abcdefghijklmnop", "abcdefghijklmnopq", "\"b,\"", "b\"b"][row % 7];
+            let date = if wrong.contains(&row) { "x" } else { ["2024-01-01", "2024-01-02", ""][row % 3] };
+            writeln!(text, "{key},{row},1.5,{date},,,,{}", row % 5).unwrap();
+        }
+        for query in [
+            "SELECT k, d, s, count(*), sum(i), min(i), max(i), sum(f) FROM facts GROUP BY k, d, s",
+            "SELECT d, count(*), sum(i) FROM facts WHERE f > 1 GROUP BY d",
+        ] {
+            let own = run(&[facts(text.clone())], query, 1, None, true).unwrap();
+            assert_eq!(own.1.len(), wrong.len());
+            assert!(own == run(&[facts(text.clone())], query, 1, None, false).unwrap(), "{query} without {wrong:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_left_to_the_general_way() {
     for query in [
         "SELECT upper(k), count(*) FROM facts GROUP BY upper(k)",

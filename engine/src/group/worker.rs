@@ -7,6 +7,7 @@ use arrow::compute::take;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
+use super::batch::{Batch, ROWS};
 use super::dimension::{Dimension, NO_ROW};
 use super::fields::{exact, keys_fit, reject};
 use super::keys::{Key, Table};
@@ -23,6 +24,7 @@ pub(super) struct Worker {
     /// What rows are joined with, if they are.
     dimension: Option<Arc<Dimension>>,
     table: Table,
+    batch: Batch,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     pub(super) index: Index,
     /// The groups of the rows at hand, joined rows if there is a join.
@@ -52,6 +54,7 @@ impl Worker {
         let accumulators = accumulators.collect::<DfResult<_>>()?;
         let table = Table::new(plan.keys.len() + usize::from(plan.grouped_by_build()));
         Ok(Self {
+            batch: Batch::new(plan.keys.len()),
             plan,
             dimension,
             table,
@@ -123,19 +126,27 @@ impl Worker {
     fn group_all(&mut self, plan: &Plan, rows: &Rows<'_>, places: &[u32]) -> Vec<u32> {
         let mut misfits = Vec::new();
         let mut key = self.table.key();
-        for (row, place) in (0..).zip(places) {
-            match self.group(plan, rows, *place, None, &mut key) {
-                Ok(group) => self.groups.push(group),
-                Err(Misfit) => {
-                    if misfits.is_empty() {
-                        self.taken.extend(0..row);
-                    }
-                    misfits.push(*place);
-                    continue;
+        for (first, places) in (0..).step_by(ROWS).zip(places.chunks(ROWS)) {
+            self.batch.read(rows, places, &plan.keys, self.table.seed());
+            for (number, place) in places.iter().enumerate() {
+                let row = first + to_u32(number);
+                let group = match self.batch.find(number, &self.table) {
+                    Some(group) => group as usize,
+                    None => match self.group(plan, rows, *place, None, &mut key) {
+                        Ok(group) => group,
+                        Err(Misfit) => {
+                            if misfits.is_empty() {
+                                self.taken.extend(0..row);
+                            }
+                            misfits.push(*place);
+                            continue;
+                        }
+                    },
+                };
+                self.groups.push(group);
+                if !misfits.is_empty() {
+                    self.taken.push(row);
                 }
-            }
-            if !misfits.is_empty() {
-                self.taken.push(row);
             }
         }
         misfits
