@@ -5,12 +5,15 @@
 //! 64 bits, and objects without fields are kept as their JSON text. Texts are never taken for numbers or dates: JSON says
 //! what is a text.
 
+mod sample;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karyaksham_spec::Format;
 
+use self::sample::Sampled;
 use super::Inspected;
 use super::sample::Decoded;
 use super::whole::{Look, Widen, gather};
@@ -47,11 +50,14 @@ const KINDS: [(Seen, &str); 7] = [
 /// sample did not have stay unknown: their names are data.
 const MAX_FIELDS: usize = 4096;
 
+/// Line numbers from here on stand for lines further on in a file, whose numbers are not known; in order.
+const MIDDLE: u64 = 1 << 63;
+
 /// What the values of one field are.
 #[derive(Debug, Clone, Default)]
 struct Evidence {
     nulls: u64,
-    /// For each kind, how many there are, and the first one with its line (0: somewhere in the middle of the file).
+    /// For each kind, how many there are, and the first one with its line ([`MIDDLE`] and more: somewhere in the file).
     seen: [(u64, Option<(String, u64)>); KINDS.len()],
     /// Of the items of all lists.
     items: Option<Box<Evidence>>,
@@ -84,28 +90,7 @@ struct Place<'a> {
 }
 
 pub(super) fn look(decoded: &Decoded, dialect: Dialect) -> Result<Inspected> {
-    let mut columns = Fields::default();
-    let mut room = usize::MAX;
-    let (mut rows, mut bad) = (0_u64, 0_u64);
-    for (number, piece) in std::iter::once(&decoded.head).chain(&decoded.pieces).enumerate() {
-        let (mut at, mut place) = (0, 0);
-        while at < piece.len() {
-            place += u64::from(number == 0);
-            let (object, end) = line(piece, at);
-            let blank = piece[at..end].trim_ascii().is_empty();
-            at = end + 1;
-            if blank {
-                continue;
-            }
-            if number == 0 {
-                rows += 1;
-                bad += u64::from(object.is_err());
-            }
-            if let Ok(object) = object {
-                columns.add(&mut Place { data: piece, line: place, room: &mut room }, object);
-            }
-        }
-    }
+    let Sampled { columns, rows, bad } = sample::look(decoded);
     if rows == bad {
         return Err(EngineError::new(ErrorCode::InputFormat, "no line of the file is a JSON object")
             .hint("NDJSON has one JSON object a line: {\"id\": 1, \"name\": \"a\"}"));
@@ -378,8 +363,8 @@ impl Evidence {
         let kinds = self.kinds();
         let values: u64 = self.seen.iter().map(|(count, _)| count).sum();
         let first = |kind: Seen| match &self.seen[kind as usize].1 {
-            Some((value, 0)) => format!("`{value}`"),
-            Some((value, line)) => format!("`{value}` (line {line})"),
+            Some((value, line)) if *line < MIDDLE => format!("`{value}` (line {line})"),
+            Some((value, _)) => format!("`{value}`"),
             None => String::new(),
         };
         let mut reason = match kinds[..] {
