@@ -9,6 +9,7 @@ import json
 import os
 from typing import Any
 
+from graph.core.copies import copies_folder
 from graph.core.errors import ConfigurationError
 from graph.core.keys import KeyRing
 from graph.core.settings import Settings
@@ -23,6 +24,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     Raises `ConfigurationError` for broken keys.
     """
     secret = settings.s3_secret_access_key
+    copies = copies_folder(settings)
     return {
         "tls": _tls(settings),
         "limits": {
@@ -34,6 +36,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "maxPuts": settings.flight_max_puts,
             "spoolBytes": settings.flight_spool_limit_bytes,
             "spoolDir": settings.spill_dir,
+            "copiesDir": None if copies is None else str(copies),
         },
         "host": settings.flight_host,
         "port": settings.flight_port,

@@ -36,6 +36,7 @@ from graph.second_factor.keys import seal_anew
 from graph.uploads.service import UploadService
 from graph.webhooks.deliverer import Deliverer
 from workers import bell, metrics
+from workers.copies import TRIM_SECONDS, Copies
 from workers.gauges import GAUGES_SECONDS, USAGE_SECONDS, Gauges
 from workers.heartbeat import BEAT_SECONDS, Heartbeat
 from workers.memory import Memory
@@ -84,7 +85,8 @@ class WorkerProcess:
         self.children = ChildPool(size)
         self.inspectors = ChildPool(INSPECTIONS_AT_ONCE)
         self.leases = Leases(self.db, self.storage, self.events, settings)
-        self.runner = JobRunner(self.leases, self.children, self.queue, self.storage, settings)
+        self.copies = Copies(settings)
+        self.runner = JobRunner(self.leases, self.children, self.queue, self.storage, self.copies, settings)
         self.slots = Slots(size, Memory(settings), self.leases, self.runner, self.id)
         datasets = DatasetService(self.db, self.storage, self.queue)
         uploads = UploadService(self.db, self.storage, self.queue, settings)
@@ -109,6 +111,7 @@ class WorkerProcess:
             for part in (self.db, self.queue, self.events, self.storage, self.inspectors, self.children, *senders):
                 stack.push_async_callback(_close, type(part).__name__, part.close)
             await asyncio.to_thread(clear_stale_spill, self.settings.spill_dir)
+            await asyncio.to_thread(self.copies.clear_stale)
             server = await metrics.start(self.settings.api_host, self.settings.worker_metrics_port, self.ready)
             if server is not None:
                 stack.callback(server.close)
@@ -155,6 +158,7 @@ class WorkerProcess:
             "refuse": every(REFUSE_SECONDS, self.sweeper.refuse_too_large, name="refuse"),
             "measure": every(5, self.sweeper.measure, name="measure"),
             "gauges": every(GAUGES_SECONDS, self.gauges.machine, name="gauges"),
+            "copies": every(TRIM_SECONDS, self._trim_copies, name="copies"),
             "usage": every(USAGE_SECONDS / 2, self.gauges.usage, name="usage"),
             "ring": every(RING_AGAIN_SECONDS / 2, self._ring_again, name="ring"),
             "purge": every(PURGE_SECONDS / 2, self._purge, name="purge"),
@@ -191,6 +195,9 @@ class WorkerProcess:
         self.slots.paused = paused
         if order == "handBack":
             self.runner.drain()
+
+    async def _trim_copies(self) -> None:
+        await asyncio.to_thread(self.copies.trim)
 
     async def _ring_again(self) -> None:
         if await self.sweeper.elected("ring", RING_AGAIN_SECONDS):

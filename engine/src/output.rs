@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use futures::StreamExt;
-use karyaksham_spec::Output;
+use karyaksham_spec::{Output, OutputFormat};
 use tokio::sync::mpsc;
 
 use crate::cancel::{CancellationToken, or_cancelled};
@@ -53,13 +53,16 @@ impl Destination {
         let location = stores.locate(&request.url)?;
         let overwrite = request.overwrite;
         let parts = is_parts(output);
+        // The others are read from front to back, which the storage does as well.
+        let ranged = matches!(output.format, OutputFormat::Parquet | OutputFormat::Arrow);
+        let copy = request.copy.clone().filter(|_| ranged);
         let (main, rejects) = if request.url.ends_with('/') {
             if let Some(folder) = &location.file {
                 std::fs::create_dir_all(folder)?;
             }
             if parts {
-                let rejects = Target { location: location.child("rejects.csv")?, overwrite };
-                let main = Target { location, overwrite };
+                let rejects = Target { location: location.child("rejects.csv")?, overwrite, copy: None };
+                let main = Target { location, overwrite, copy };
                 let old = old_files(&main).await?;
                 return Ok(Self { main, rejects, old });
             }
@@ -73,9 +76,9 @@ impl Destination {
             (location, beside)
         };
         let destination = Self {
-            main: Target { location: main, overwrite },
+            main: Target { location: main, overwrite, copy },
             // The rejects of an earlier run beside a result that may be replaced may be replaced too.
-            rejects: Target { location: rejects, overwrite },
+            rejects: Target { location: rejects, overwrite, copy: None },
             old: Vec::new(),
         };
         destination.main.check().await?;

@@ -239,7 +239,7 @@ impl<'a> Parts<'a> {
         let mut path = entry.folders.clone();
         path.push(file);
         let location = self.folder.location.descendant(&path)?;
-        let target = Target { location, overwrite: self.folder.overwrite };
+        let target = Target { location, ..self.folder.clone() };
         entry.open = Some(Open {
             encoder: encoder(self.output, Arc::clone(&self.schema))?,
             spool: Spool::new(target, &self.scratch),

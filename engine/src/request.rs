@@ -78,6 +78,21 @@ pub struct OutputRequest {
     /// Whether something that stands there may be replaced.
     #[serde(default)]
     pub overwrite: bool,
+    /// A copy for readers on this machine, of a table in a format that they read by ranges; none if absent.
+    #[serde(default)]
+    pub copy: Option<CopyRequest>,
+}
+
+/// A copy of an object on this machine: a file in `folder`, named by the object's key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CopyRequest {
+    /// An absolute path; the folder is made if it is missing.
+    pub folder: String,
+    /// Bytes of one file at least: a smaller one is soon read from anywhere.
+    pub min_bytes: u64,
+    /// Bytes of one file at most: a larger one has no copy.
+    pub max_bytes: u64,
 }
 
 /// Parses a request.

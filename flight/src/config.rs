@@ -144,6 +144,8 @@ pub struct Limits {
     pub spool_bytes: u64,
     /// Where; the system's temporary folder if absent.
     pub spool_dir: Option<PathBuf>,
+    /// Where workers on this machine leave copies of the results that they write; absent if they do not.
+    pub copies_dir: Option<PathBuf>,
     /// Streams at once; further ones are refused with `RESOURCE_EXHAUSTED`.
     pub max_streams: usize,
     /// Streams at once for tables of one workspace.
@@ -182,6 +184,7 @@ impl Default for Limits {
             batch_total_bytes: 32 * MIB,
             spool_bytes: 4096 * MIB as u64,
             spool_dir: None,
+            copies_dir: None,
             max_streams: 256,
             max_streams_per_workspace: 128,
             max_streams_per_token: 64,

@@ -66,6 +66,8 @@ pub struct Metrics {
     pub spooled: Gauge,
     /// Bytes of Arrow data that came from there.
     pub replayed: Counter,
+    /// Stored bytes that were read from results' copies on this machine.
+    pub copied: Counter,
     /// Rows of tables that clients sent and that were stored.
     pub stored_rows: Counter,
     /// Bytes of the objects that hold them.
@@ -82,6 +84,7 @@ impl Default for Metrics {
             sent: Counter::default(),
             spooled: Gauge::default(),
             replayed: Counter::default(),
+            copied: Counter::default(),
             stored_rows: Counter::default(),
             stored_bytes: Counter::default(),
             stopping: AtomicBool::new(false),
@@ -107,6 +110,8 @@ impl Metrics {
         registry.register_with_unit("spooled", help, Unit::Bytes, self.spooled.clone());
         let help = "Arrow data that came from there, decoded once for several pulls or ahead of its client";
         registry.register_with_unit("replayed", help, Unit::Bytes, self.replayed.clone());
+        let help = "Stored data that was read from results' copies on this machine";
+        registry.register_with_unit("copied", help, Unit::Bytes, self.copied.clone());
         registry.register("stored_rows", "Rows of tables that clients sent", self.stored_rows.clone());
         let help = "Objects stored for tables that clients sent";
         registry.register_with_unit("stored", help, Unit::Bytes, self.stored_bytes.clone());

@@ -223,7 +223,8 @@ impl Puts {
             None => None,
         };
         let location = self.location(&place)?;
-        let mut upload = Target { location: location.clone(), overwrite: true }.create().map_err(cannot_store)?;
+        let mut upload =
+            Target { location: location.clone(), overwrite: true, copy: None }.create().map_err(cannot_store)?;
         let filled = AssertUnwindSafe(self.fill(messages, before, &mut upload, place.max_bytes)).catch_unwind().await;
         let rows = match filled.unwrap_or_else(|_| Err(Error::InvalidArgument(DAMAGED.into()))) {
             Ok(rows) => rows,

@@ -230,6 +230,11 @@ class Settings(AccountSettings, MailSettings, OidcSettings, RetentionSettings):
         15, ge=0, description="On SIGTERM a worker finishes what it can in this time and hands the rest back."
     )
     spill_dir: str | None = Field(None, description="Where the engine spills; default: the system's temporary folder.")
+    result_copies_limit_bytes: int = Field(
+        0,
+        ge=0,
+        description="Disk (in SPILL_DIR) for copies of results, for a Flight server beside the workers; 0 for none.",
+    )
     lease_seconds: int = Field(30, ge=2, description="A worker that is silent this long loses its job.")
     heartbeat_seconds: float = Field(5, gt=0, description="How often a worker renews its lease.")
     max_attempts: int = Field(3, ge=1, le=20, description="Attempts of a job before it fails for good.")

@@ -90,6 +90,11 @@ ENGINE_MEMORY_PROMISED = Gauge(
 )
 SPILL = Gauge("karyaksham_spill_bytes", "What the worker's jobs in progress have spilled to disk.", registry=REGISTRY)
 SPILL_FREE = Gauge("karyaksham_spill_free_bytes", "Room left where jobs spill.", registry=REGISTRY)
+RESULT_COPIES = Gauge(
+    "karyaksham_result_copies_bytes",
+    "Copies of results on the worker's machine, those of all its workers.",
+    registry=REGISTRY,
+)
 S3_SECONDS = Histogram(
     "karyaksham_s3_request_seconds",
     "Requests of API and workers to object storage, retries included; the engine's are not in it.",

@@ -148,6 +148,8 @@ class Stack:
             "ADMIN_EMAIL": secrets.admin_email,
             "ADMIN_PASSWORD": secrets.admin_password,
             "SPILL_DIR": str(self.data.spill),
+            # workers and Flight share this disk
+            "RESULT_COPIES_LIMIT_BYTES": str(4 << 30),
             # Ctrl-C at a desk should not wait for long jobs: they are handed back and begin again
             "WORKER_DRAIN_SECONDS": "5",
         }

@@ -21,6 +21,7 @@ from graph.core.storage import Storage
 from graph.core.telemetry import ENGINE_BYTES, ENGINE_ROWS, JOB_SECONDS, STEP_BYTES, STEP_SECONDS, bind, span
 from graph.jobs.leases import Assignment, Leases
 from graph.jobs.requests import result_from_report
+from workers.copies import Copies
 from workers.progress import WRITE_SECONDS, Reporter
 from workers.runner import AttemptError, ChildPool, ChildProcess
 from workers.spill import spill_folder
@@ -73,11 +74,20 @@ class Control:
 class JobRunner:
     """Runs attempts on the children of a pool, any number at once."""
 
-    def __init__(self, leases: Leases, pool: ChildPool, queue: Queue, storage: Storage, settings: Settings) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        pool: ChildPool,
+        queue: Queue,
+        storage: Storage,
+        copies: Copies,
+        settings: Settings,
+    ) -> None:
         self._leases = leases
         self._pool = pool
         self._queue = queue
         self._storage = storage
+        self._copies = copies
         self._settings = settings
         self._controls: dict[UUID, Control] = {}
         self._rings: set[asyncio.Task[bool]] = set()
@@ -151,7 +161,11 @@ class JobRunner:
         request = {
             "spec": work.spec,
             "inputs": work.inputs,
-            "output": {"url": self._storage.url(work.output_prefix), "overwrite": False},
+            "output": {
+                "url": self._storage.url(work.output_prefix),
+                "overwrite": False,
+                "copy": await asyncio.to_thread(self._copies.request),
+            },
             "storage": self._storage.engine_storage(),
             "memoryLimitBytes": work.memory_limit,
             "spillDir": str(spill),

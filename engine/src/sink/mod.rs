@@ -4,6 +4,7 @@
 //! batches. What is on its way is bounded.
 
 mod arrow_ipc;
+mod copy;
 mod csv;
 pub(crate) mod hive;
 mod number;
@@ -20,6 +21,7 @@ use ::arrow::array::{Array, AsArray, RecordBatch};
 use ::arrow::datatypes::{DataType, SchemaRef};
 use karyaksham_spec::{Output, OutputCompression, OutputFormat};
 
+pub use copy::LocalCopy;
 pub(crate) use csv::write_text;
 pub use plain::{plain_batch, plain_schema};
 pub(crate) use spool::{Ready, Spool};

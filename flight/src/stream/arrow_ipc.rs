@@ -74,7 +74,7 @@ fn objects(streams: &Streams, ticket: &Ticket) -> Result<Vec<(Object, Location)>
         ));
     }
     let objects = ticket.files().map(|(_, file)| {
-        let object = Object::new(&streams.store, file)?;
+        let object = streams.object(file)?;
         let location = streams.location(&object)?;
         Ok((object, location))
     });

@@ -111,7 +111,7 @@ struct Piece {
 async fn footers(streams: &Streams, ticket: &Ticket) -> Result<Vec<(usize, Object, Arc<Footer>)>> {
     let mut all = Vec::new();
     for (index, file) in ticket.files() {
-        let object = Object::new(&streams.store, file)?;
+        let object = streams.object(file)?;
         let footer = streams.footers.load(&object).await?;
         all.push((index, object, footer));
     }

@@ -8,7 +8,7 @@ use karyaksham_engine::store::Location;
 use super::objects::Object;
 use super::{Streams, text};
 use crate::error::{Error, Result};
-use crate::ticket::{Format, Ticket};
+use crate::ticket::{File, Format, Ticket};
 
 impl Streams {
     /// The files of the ticket's table, in order.
@@ -19,10 +19,15 @@ impl Streams {
             Format::Csv | Format::Ndjson | Format::Lines => return text::files(self, ticket, &text::schema(ticket)?),
         };
         let stored = ticket.files().map(|(_, file)| {
-            let object = Object::new(&self.store, file)?;
+            let object = self.object(file)?;
             Ok(StoredFile { size: Some(object.size), ..StoredFile::new(self.location(&object)?, format) })
         });
         stored.collect()
+    }
+
+    /// The object of a ticket's file, and its copy if this machine has one.
+    pub(super) fn object(&self, file: &File) -> Result<Object> {
+        Ok(Object::new(&self.store, file)?.with_copy(self.limits.copies_dir.as_deref()))
     }
 
     /// An object as the engine reads it.

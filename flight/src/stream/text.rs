@@ -8,7 +8,6 @@ use karyaksham_engine::open::{Format as EngineFormat, StoredFile, stream};
 use karyaksham_engine::types::from_columns;
 use tokio::runtime::Handle;
 
-use super::objects::Object;
 use super::{Sink, Streams, Table};
 use crate::error::{Error, Result};
 use crate::schema::plain_schema;
@@ -50,7 +49,7 @@ pub(super) fn files(streams: &Streams, ticket: &Ticket, schema: &SchemaRef) -> R
     ticket
         .files()
         .map(|(_, file)| {
-            let object = Object::new(&streams.store, file)?;
+            let object = streams.object(file)?;
             Ok(StoredFile {
                 size: Some(object.size),
                 schema: Some(Arc::clone(schema)),

@@ -70,10 +70,13 @@ class Objects:
         return tickets
 
     @contextlib.contextmanager
-    def server(self, log: Path, *, spool: bool) -> Iterator[tuple[str, int]]:
-        """Another Flight server of the stack, with or without a spool; its address and process."""
+    def server(self, log: Path, *, spool: bool, copies: bool = False) -> Iterator[tuple[str, int]]:
+        """Another Flight server of the stack, with a spool, the workers' copies of results, both or neither."""
         settings = self._settings.model_copy(update={"flight_port": free_port()})
         more = {} if spool else {"FLIGHT_SPOOL_LIMIT_BYTES": "0"}
+        if copies:
+            more["SPILL_DIR"] = settings.spill_dir or ""
+            more["RESULT_COPIES_LIMIT_BYTES"] = str(settings.result_copies_limit_bytes)
         process = start_flight(settings, log, **more)
         try:
             yield f"grpc://127.0.0.1:{settings.flight_port}", process.pid

@@ -1,9 +1,10 @@
-"""Measures our Flight server and its peers on a result of our engine; the lines of `RESULTS.md`.
+"""Measures our Flight server and its peers on a job's result; the lines of `RESULTS.md`.
 
-The result is the peers' CSV converted to Parquet; then some cases again on that table as pyarrow writes it.
+The job converts the peers' CSV to Parquet; then some cases again on that table as pyarrow writes it.
 Each pull is a process of its own over loopback. GB/s are bytes of decoded Arrow, for all cases, so that they compare.
-Ours reads the file from SeaweedFS as `karyaksham up` starts it, the peers read it from the disk (page cache). A server
-without a spool decodes at each pull; "pulled again" is a third pull from a server with one, or a later.
+Ours reads what the worker left on the same machine, as in `karyaksham up`, or where it says so, SeaweedFS; the peers
+read the file from the disk (page cache). A server without a spool decodes at each pull; "pulled again" is a third pull
+from a server with one, or a later.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import pyarrow.flight as fl
 
 from tests.bench import load
 from tests.bench.flight.crowd import Objects, crowds
-from tests.bench.peers.run import KARYAKSHAM, PIPELINES
+from tests.bench.peers.run import PIPELINES
 from tests.graph.http.serving import free_port
 from tests.stack import Account, Stack, clean_environment, stack_in
 
@@ -110,20 +111,20 @@ def nginx(parquet: Path, folder: Path) -> Iterator[tuple[str, int] | None]:
         process.wait()
 
 
-def converted(orders: Path, folder: Path) -> Path:
-    """The Parquet file that our engine makes of a CSV."""
-    result = folder / "result.parquet"
-    command = [KARYAKSHAM, "run", str(PIPELINES / "w3.json"), "--input", str(orders), "--output", str(result)]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=clean_environment())
-    return result
+def converted(account: Account, orders: Path, folder: Path) -> tuple[str, Path]:
+    """The job that makes Parquet of a CSV, and its result as a file."""
+    spec = json.loads((PIPELINES / "w3.json").read_text())
+    job = account.run_job(spec, input=account.upload(orders))
+    path = folder / "result.parquet"
+    path.write_bytes(account.download(job))
+    return job["id"], path
 
 
-def table(running: Stack, account: Account, parquet: Path) -> tuple[list[bytes], bytes]:
-    """Upload the file; the tickets of its endpoints, and one for the whole."""
-    dataset = account.upload(parquet)
+def table(running: Stack, account: Account, kind: str, name: str) -> tuple[list[bytes], bytes]:
+    """The tickets of a job's or data set's endpoints, and one for the whole; `kind` is `jobs` or `datasets`."""
     options = fl.FlightCallOptions(headers=[(b"authorization", f"Bearer {account.token}".encode())])
     with fl.connect(running.flight_url) as client:
-        info = client.get_flight_info(fl.FlightDescriptor.for_path("datasets", dataset), options)
+        info = client.get_flight_info(fl.FlightDescriptor.for_path(kind, name), options)
     tickets: list[bytes] = [endpoint.ticket.ticket for endpoint in info.endpoints]
     return tickets, tickets[0].partition(b";")[0]
 
@@ -136,13 +137,14 @@ def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
     with contextlib.ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         running = opened.enter_context(stack_in(folder / "data"))
-        parquet = converted(orders, folder)
-        objects = Objects(running)
         account = running.register("Bench of streams")
+        job, parquet = converted(account, orders, folder)
+        objects = Objects(running)
         hot, hot_pid = running.flight_url, running.pid("flight")
-        cold, cold_pid = opened.enter_context(objects.server(folder / "cold.log", spool=False))
-        endpoints, whole = table(running, account, parquet)
-        foreign_two = halves(*table(running, account, foreign))
+        cold, cold_pid = opened.enter_context(objects.server(folder / "cold.log", spool=False, copies=True))
+        far, far_pid = opened.enter_context(objects.server(folder / "far.log", spool=False))
+        endpoints, whole = table(running, account, "jobs", job)
+        foreign_two = halves(*table(running, account, "datasets", account.upload(foreign)))
         arrow = objects.as_arrow(parquet, folder)
         two = halves(endpoints, whole)
         other, other_pid = opened.enter_context(peer(parquet))
@@ -153,7 +155,9 @@ def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
             Case("ours, one stream", ["stream", cold, whole.hex()], cold_pid),
             Case("ours, two streams", ["stream", cold, *two], cold_pid),
             Case(f"ours, {len(endpoints)} endpoints at once", ["stream", cold, *all_at_once], cold_pid),
-            Case("ours, stored as Arrow", ["stream", cold, arrow.hex()], cold_pid),
+            Case("ours, from the storage, one stream", ["stream", far, whole.hex()], far_pid),
+            Case("ours, from the storage, two streams", ["stream", far, *two], far_pid),
+            Case("ours, stored as Arrow", ["stream", far, arrow.hex()], far_pid),
             Case("ours, pulled again", ["stream", hot, whole.hex()], hot_pid),
             Case("ours, pulled again, two streams", ["stream", hot, *two], hot_pid),
             Case("ours, stored as Arrow, pulled again", ["stream", hot, arrow.hex()], hot_pid),
@@ -169,7 +173,7 @@ def measure(orders: Path, foreign: Path, runs: int) -> list[str]:
         if file is not None:
             cases.append(Case("nginx, then Polars", ["download", file[0]], file[1]))
         cases += [
-            Case("the file of pyarrow: ours, two streams", ["stream", cold, *foreign_two], cold_pid),
+            Case("the file of pyarrow, from the storage: ours, two streams", ["stream", far, *foreign_two], far_pid),
             Case(
                 "the file of pyarrow: pyarrow.flight, all threads",
                 ["stream", foreign_peer, b"dataset".hex()],
