@@ -45,21 +45,22 @@ class Copies:
         """Remove what is idle, and of the rest what was used least recently until it keeps to the limit."""
         if self._folder is None:
             return
-        found: list[tuple[float, int, str]] = []
+        found: list[tuple[float, int, Path]] = []
         for place, _, names in os.walk(self._folder, topdown=False):
-            for name in names:
+            folder = Path(place)
+            for path in (folder / name for name in names):
                 with contextlib.suppress(OSError):  # gone meanwhile
-                    status = os.stat(f"{place}/{name}")  # noqa: PTH116
-                    found.append((status.st_mtime, status.st_size, f"{place}/{name}"))
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
             with contextlib.suppress(OSError):  # not empty
-                os.rmdir(place)  # noqa: PTH106
+                folder.rmdir()
         left = sum(size for _, size, _ in found)
         for used, size, path in sorted(found):
             if left <= self._limit and used > time.time() - IDLE_SECONDS:
                 break
             # a file that a worker still writes to goes as well: it keeps writing, and finds no name to give it
             with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
+                path.unlink()
             left -= size
         RESULT_COPIES.set(left)
 
