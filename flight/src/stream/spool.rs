@@ -26,6 +26,8 @@ pub type Key = (ObjectId, Option<usize>);
 
 /// A kept part that nobody has asked for in this time is let go.
 const IDLE: Duration = Duration::from_mins(10);
+/// One that nobody has asked for in this time stays mapped no more: its pages pass for the server's memory.
+const MAPPED_IDLE: Duration = Duration::from_secs(30);
 /// Parts that are kept at most: each has a file open.
 const MOST: usize = 256;
 /// Parts that were asked for once are remembered, so many.
@@ -46,6 +48,8 @@ struct Shared {
     quota: u64,
     /// Bytes in files, kept or not.
     used: AtomicU64,
+    /// Bytes of files that are mapped for whoever reads them next.
+    mapped: AtomicU64,
     /// Whether the folder refused a file: said once.
     broken: AtomicBool,
     state: Mutex<State>,
@@ -89,21 +93,22 @@ impl Spool {
     pub fn new(folder: Option<PathBuf>, quota: u64) -> Self {
         let folder = folder.unwrap_or_else(std::env::temp_dir);
         let (state, written) = (Mutex::default(), Condvar::new());
-        let (used, broken) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (used, mapped, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
         let buffers = Arc::default();
-        Self { shared: Arc::new(Shared { folder, quota, used, broken, state, written, buffers }) }
+        Self { shared: Arc::new(Shared { folder, quota, used, mapped, broken, state, written, buffers }) }
     }
 
-    /// Let go what is idle, every minute, as long as the spool exists. Must run inside the runtime.
+    /// Let go what is idle, twice a minute, as long as the spool exists. Must run inside the runtime.
     pub fn sweep(&self) {
         let shared = Arc::downgrade(&self.shared);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_mins(1)).await;
+                tokio::time::sleep(MAPPED_IDLE).await;
                 let Some(shared) = shared.upgrade() else { return };
                 while let Some(idle) = shared.pop(|kept| kept.used.elapsed() >= IDLE) {
                     drop(idle);
                 }
+                shared.unmap(MAPPED_IDLE);
             }
         });
     }
@@ -155,6 +160,18 @@ impl Shared {
         true
     }
 
+    /// Unmap the parts that were not used in this time.
+    fn unmap(&self, idle: Duration) {
+        let state = self.state();
+        let parts = state.kept.iter().filter(|kept| kept.used.elapsed() >= idle).map(|kept| Arc::clone(&kept.part));
+        let parts: Vec<_> = parts.collect();
+        // It takes a while.
+        drop(state);
+        for part in parts {
+            part.tape.unmap();
+        }
+    }
+
     /// Take out the part that was used least recently, if it is such a one. Dropping it takes a while: not inside here,
     /// where the lock is held.
     fn pop(&self, which: impl FnOnce(&Kept) -> bool) -> Option<Kept> {
@@ -199,7 +216,7 @@ impl Part {
         self.tape.read(index)
     }
 
-    /// The same without a copy; `window` is what this reader of the part has mapped.
+    /// The same without a copy; `window` is what this reader of the part looks at.
     pub fn read_mapped(&self, index: usize, window: &mut Window) -> Result<FlightData> {
         self.tape.read_mapped(index, window)
     }
@@ -314,6 +331,53 @@ mod tests {
         for (number, found) in (0..).zip(read) {
             assert_eq!(found, message(number, size));
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn readers_share_what_is_mapped_until_the_part_is_idle() {
+        let (spool, size) = (Spool::new(None, 1 << 30), 3 << 20);
+        for _ in 0..2 {
+            write(&spool, 0, 12, size);
+        }
+        let part = spool.find(&key(0)).unwrap();
+        let read = || {
+            let mut window = Window::default();
+            (0..12).map(|index| part.read_mapped(index, &mut window).unwrap().data_body).collect::<Vec<_>>()
+        };
+        let same = |one: &[bytes::Bytes], other: &[bytes::Bytes]| {
+            one.iter().zip(other).filter(|(one, other)| one.as_ptr() == other.as_ptr()).count()
+        };
+        let mapped = || spool.shared.mapped.load(Ordering::Relaxed);
+        let first = read();
+        assert_eq!(same(&first, &read()), 12);
+        assert!(mapped() >= 12 * size as u64);
+        spool.shared.unmap(Duration::from_hours(1));
+        assert_eq!(same(&first, &read()), 12, "it was in use a moment ago");
+        spool.shared.unmap(Duration::ZERO);
+        assert_eq!(mapped(), 0);
+        // What the first reader still holds stays where it is, and as it was.
+        assert_eq!(same(&first, &read()), 0);
+        assert!((0..).zip(&first).all(|(number, body)| *body == message(number, size).data_body));
+
+        spool.shared.unmap(Duration::ZERO);
+        spool.shared.mapped.store(u64::MAX / 2, Ordering::Relaxed);
+        let (one, other) = (read(), read());
+        assert_eq!(same(&one, &other), 0, "no room to keep it mapped");
+        assert_eq!(mapped(), u64::MAX / 2);
+        spool.shared.mapped.store(0, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn what_is_let_go_is_not_mapped() {
+        let spool = Spool::new(None, 1 << 30);
+        write(&spool, 0, 1, 3 << 20);
+        write(&spool, 0, 1, 3 << 20);
+        let part = spool.find(&key(0)).unwrap();
+        part.read_mapped(0, &mut Window::default()).unwrap();
+        drop(part);
+        spool.shared.state().kept.clear();
+        assert_eq!(spool.shared.mapped.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The file of a part: messages behind each other.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow_flight::FlightData;
 use bytes::Bytes;
@@ -17,8 +18,10 @@ use crate::metrics::METRICS;
 
 /// Buffers that wait to be read into again.
 const SPARE: usize = 16;
-/// Bytes of a file that are mapped at one time, about.
+/// Bytes of a file that are mapped by one call, about.
 const MAPPED: u64 = 16 * 1024 * 1024;
+/// Bytes of all files that stay mapped for the next reader, at most.
+const KEPT_MAPPED: u64 = 2 << 30;
 
 /// Buffers to read into, shared by all tapes of a spool.
 pub(super) type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -38,6 +41,8 @@ pub(super) struct Tape {
     places: Vec<Place>,
     bytes: u64,
     buffers: Buffers,
+    /// What is mapped of it, by where it starts, for who reads it next: to map and populate is a fifth of what sending costs.
+    mapped: Mutex<BTreeMap<u64, Bytes>>,
 }
 
 /// What was read; its buffer is used again when nobody looks at it any more.
@@ -50,7 +55,8 @@ struct Buffer {
 impl Tape {
     /// One without a file yet. Its bytes are counted there, if anywhere.
     pub(super) fn new(shared: Weak<Shared>, buffers: &Buffers) -> Self {
-        Self { shared, file: None, places: Vec::new(), bytes: 0, buffers: Arc::clone(buffers) }
+        let (places, mapped) = (Vec::new(), Mutex::default());
+        Self { shared, file: None, places, bytes: 0, buffers: Arc::clone(buffers), mapped }
     }
 
     /// Take its place by an empty one.
@@ -108,22 +114,63 @@ impl Tape {
         Ok(FlightData { data_header, data_body, ..FlightData::default() })
     }
 
-    /// The same without a copy, through `window`: what is mapped of the file at the time. Not before all is written.
+    /// The same without a copy, through `window`: what this reader looks at. Not before all is written.
     pub(super) fn read_mapped(&self, index: usize, window: &mut Window) -> Result<FlightData> {
         let (place, file) = self.place(index)?;
         let size = place.header + place.body;
-        if place.start < window.start || place.start + size as u64 > window.end() {
-            let length = (size as u64).max(MAPPED).min(self.bytes - place.start);
-            let length = usize::try_from(length).map_err(|_| lost("a message is too large."))?;
-            let Some(mapped) = map(file, place.start, length).map_err(|error| lost(&error.to_string()))? else {
-                return self.read(index);
+        if !window.holds(place.start, size) {
+            *window = match self.known(place.start, size) {
+                Some(known) => known,
+                None => match self.map(file, place.start, size)? {
+                    Some(mapped) => mapped,
+                    None => return self.read(index),
+                },
             };
-            *window = Window { start: place.start, bytes: Bytes::from_owner(mapped) };
         }
         let start = usize::try_from(place.start - window.start).map_err(|_| lost("a message is too far."))?;
         let mut data_body = window.bytes.slice(start..start + size);
         let data_header = data_body.split_to(place.header);
         Ok(FlightData { data_header, data_body, ..FlightData::default() })
+    }
+
+    /// What is mapped already of the file there.
+    fn known(&self, start: u64, size: usize) -> Option<Window> {
+        let mapped = self.mapped();
+        let (first, bytes) = mapped.range(..=start).next_back()?;
+        let known = Window { start: *first, bytes: bytes.clone() };
+        known.holds(start, size).then_some(known)
+    }
+
+    /// Map the file from there on, as much as is worth a call, and keep it if there is room; none where the system cannot.
+    fn map(&self, file: &File, start: u64, size: usize) -> Result<Option<Window>> {
+        let bytes = (size as u64).max(MAPPED).min(self.bytes - start);
+        let length = usize::try_from(bytes).map_err(|_| lost("a message is too large."))?;
+        let mapped = map(file, start, length).map_err(|error| lost(&error.to_string()))?;
+        let Some(window) = mapped.map(|mapped| Window { start, bytes: Bytes::from_owner(mapped) }) else {
+            return Ok(None);
+        };
+        let fits = |kept: u64| kept.checked_add(bytes).filter(|kept| *kept <= KEPT_MAPPED);
+        if let Some(shared) = self.shared.upgrade()
+            && shared.mapped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+            && let Some(before) = self.mapped().insert(start, window.bytes.clone())
+        {
+            // Another reader was as fast.
+            shared.mapped.fetch_sub(before.len() as u64, Ordering::Relaxed);
+        }
+        Ok(Some(window))
+    }
+
+    /// Keep nothing mapped but what is being sent.
+    pub(super) fn unmap(&self) {
+        let mapped = std::mem::take(&mut *self.mapped());
+        if let Some(shared) = self.shared.upgrade() {
+            let bytes = mapped.values().map(|bytes| bytes.len() as u64).sum();
+            shared.mapped.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, BTreeMap<u64, Bytes>> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self, index: usize) -> Result<(Place, &File)> {
@@ -140,8 +187,8 @@ pub struct Window {
 }
 
 impl Window {
-    fn end(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+    fn holds(&self, start: u64, size: usize) -> bool {
+        start >= self.start && start + size as u64 <= self.start + self.bytes.len() as u64
     }
 }
 
@@ -175,6 +222,7 @@ fn lost(what: &str) -> Error {
 
 impl Drop for Tape {
     fn drop(&mut self) {
+        self.unmap();
         METRICS.spooled.dec_by(i64::try_from(self.bytes).unwrap_or(0));
         if let Some(shared) = self.shared.upgrade() {
             shared.used.fetch_sub(self.bytes, Ordering::Relaxed);
