@@ -119,9 +119,9 @@ impl Tape {
         let (place, file) = self.place(index)?;
         let size = place.header + place.body;
         if !window.holds(place.start, size) {
-            *window = match self.known(place.start, size) {
+            *window = match self.mapped_window(place.start, size) {
                 Some(known) => known,
-                None => match self.map(file, place.start, size)? {
+                None => match self.map_window(file, place.start, size)? {
                     Some(mapped) => mapped,
                     None => return self.read(index),
                 },
@@ -134,7 +134,7 @@ impl Tape {
     }
 
     /// What is mapped already of the file there.
-    fn known(&self, start: u64, size: usize) -> Option<Window> {
+    fn mapped_window(&self, start: u64, size: usize) -> Option<Window> {
         let mapped = self.mapped();
         let (first, bytes) = mapped.range(..=start).next_back()?;
         let known = Window { start: *first, bytes: bytes.clone() };
@@ -142,7 +142,7 @@ impl Tape {
     }
 
     /// Map the file from there on, as much as is worth a call, and keep it if there is room; none where the system cannot.
-    fn map(&self, file: &File, start: u64, size: usize) -> Result<Option<Window>> {
+    fn map_window(&self, file: &File, start: u64, size: usize) -> Result<Option<Window>> {
         let bytes = (size as u64).max(MAPPED).min(self.bytes - start);
         let length = usize::try_from(bytes).map_err(|_| lost("a message is too large."))?;
         let mapped = map(file, start, length).map_err(|error| lost(&error.to_string()))?;
