@@ -130,11 +130,19 @@ fn field() -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn line()(
-        fields in prop::collection::vec(field(), 0..8),
+        fields in prop::collection::vec((field(), prop_oneof![40 => Just(","), 1 => prop::sample::select(vec!["", "{", ",,"])]), 0..8),
         end in prop::sample::select(vec!["", "", "", "", "", " ", "\r", "}", ",", "x", " {}", "\u{c}"]),
         start in prop::sample::select(vec!["", "", "", "", " ", "[", "1"]),
     ) -> String {
-        format!("{start}{{{}}}{end}", fields.join(","))
+        let mut text = format!("{start}{{");
+        for (place, (field, separator)) in fields.iter().enumerate() {
+            text.push_str(field);
+            // None behind the last, but a wrong one.
+            if place + 1 < fields.len() || *separator != "," {
+                text.push_str(separator);
+            }
+        }
+        text + "}" + end
     }
 }
 
@@ -212,6 +220,25 @@ fn the_last_of_a_field_counts() {
     let parsed = parse("{\"a\":1,\"b\":2,\"a\":3}\n{\"a\":1,\"\\u0061\":null}\n", &one(DataType::Int64), false);
     let column = parsed.batches[0].column(0).as_primitive::<Int64Type>();
     assert_eq!((column.value(0), column.is_null(1)), (3, true));
+}
+
+/// What stood between values before is expected again, but never taken where it would be wrong.
+#[test]
+fn what_is_expected_is_taken_only_where_it_may_stand() {
+    let text = "{\"a\":1,\"b\":2}\n{\"a\":1{\"a\":2}\n{,\"b\":2}\n{\"a\":1\"b\":2}\n{\"a\":1,{\"a\":2}\n{\"b\":3,\"a\":1}\n{ \"a\":1 , \"b\" :2}\n{\"b\":4";
+    let parsed = parse(text, &one(DataType::Int64), false);
+    let said: Vec<_> = parsed.rejects.iter().map(|r| (r.line, &r.reason[..])).collect();
+    assert_eq!(
+        said,
+        [
+            (2, "a comma or a closing brace is expected here (byte 7 of the line)"),
+            (3, "the name of a field is expected here (byte 2 of the line)"),
+            (4, "a comma or a closing brace is expected here (byte 7 of the line)"),
+            (5, "the name of a field is expected here (byte 8 of the line)"),
+            (8, "the JSON object does not end in its line (byte 7 of the line)"),
+        ]
+    );
+    assert_eq!(parsed.batches[0].column(0).as_primitive::<Int64Type>().values()[..], [1, 1, 1]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Hands out a text file as blocks of whole records to any number of threads: in order, each once, exactly cut.
 //!
 //! A thread takes the next piece of the file and surveys it for both states that it may start in (see
-//! [`Survey`](super::index)); that is the part that costs, and it runs in parallel. Then it waits for its turn in the chain,
+//! [`Survey`]); that is the part that costs, and it runs in parallel. Then it waits for its turn in the chain,
 //! which passes on what only the pieces before can tell: the exact state of quoting, the record that was cut off, offset
 //! and line. So no piece is ever read by a guess, and no record is lost or read twice wherever the borders fall.
 
@@ -14,9 +14,10 @@ use super::decode::{Later, Pieces};
 use super::dialect::{Dialect, LineSkipper};
 use super::exact::State;
 use super::fields::Outcome;
-use super::index::{Index, Separators, Survey};
+use super::index::{Index, Separators};
 use super::odd;
 use super::pieces::{LocalFile, Piece, Source};
+use super::survey::Survey;
 use super::{Chunks, TextFile};
 use crate::error::{EngineError, ErrorCode, Result};
 use crate::progress::Progress;

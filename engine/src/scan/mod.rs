@@ -53,6 +53,7 @@ mod simd;
 mod source;
 pub mod spelling;
 mod stream;
+mod survey;
 mod table;
 pub mod temporal;
 mod views;

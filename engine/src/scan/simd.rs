@@ -1,6 +1,6 @@
 //! Finds separators 64 bytes at a time: with AVX-512 or AVX2 where the processor has them, else byte by byte.
 //!
-//! [`walk`] hands the bit masks of each 64 bytes to a [`Visitor`]; `index` and `survey` are the visitors. Quote parity is a
+//! [`walk`] hands the bit masks of each 64 bytes to a [`Visitor`]; `index` and `survey` have the visitors. Quote parity is a
 //! prefix XOR over the quote mask, as in simdjson (Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019);
 //! six shifts do it, and only where there are quotes at all, so no carry-less multiplication is needed.
 
@@ -50,10 +50,21 @@ pub(super) trait Lanes: Copy {
     }
 }
 
+/// Steps that a visitor may take at once.
+pub(super) const GROUP: usize = 8;
+
 /// Gets the masks of each step, in order.
 pub(super) trait Visitor {
     /// Takes the 64 bytes from `base`; bits past the end of the data are never set.
     fn visit<L: Lanes>(&mut self, lanes: L, base: u32, masks: Masks);
+
+    /// Takes several steps; a visitor that has less to do where there are no quotes overrides this.
+    #[inline(always)]
+    fn visit_group<L: Lanes>(&mut self, lanes: L, base: u32, group: &[Masks; GROUP]) {
+        for (step, masks) in (base..).step_by(STEP).zip(group) {
+            self.visit(lanes, step, *masks);
+        }
+    }
 }
 
 /// Walks over `data`.
@@ -76,8 +87,16 @@ pub(super) fn walk<V: Visitor>(data: &[u8], separators: Separators, visitor: &mu
 #[expect(clippy::cast_possible_truncation, reason = "blocks are far below 4 GiB (see `blocks`)")]
 fn walk_with<L: Lanes, V: Visitor>(lanes: L, data: &[u8], visitor: &mut V) {
     let (steps, rest) = data.as_chunks::<STEP>();
-    for (number, step) in steps.iter().enumerate() {
-        visitor.visit(lanes, (number * STEP) as u32, lanes.masks(step));
+    let (groups, single) = steps.as_chunks::<GROUP>();
+    for (number, group) in groups.iter().enumerate() {
+        let mut masks = [Masks::default(); GROUP];
+        for (masks, step) in masks.iter_mut().zip(group) {
+            *masks = lanes.masks(step);
+        }
+        visitor.visit_group(lanes, (number * GROUP * STEP) as u32, &masks);
+    }
+    for (number, step) in single.iter().enumerate() {
+        visitor.visit(lanes, ((groups.len() * GROUP + number) * STEP) as u32, lanes.masks(step));
     }
     if !rest.is_empty() {
         let mut last = [0; STEP];

@@ -35,34 +35,36 @@ pub(crate) struct Keys {
     next: usize,
 }
 
-/// A name as it stands in the text, with the quote and the colon behind it.
+/// What stands between an object's brace, or a value, and the next value: comma, white space, a name in quotes, a colon.
 #[derive(Debug)]
 struct Token {
     text: Box<[u8]>,
-    /// The same, if it is no longer than a machine word.
+    /// Its first sixteen bytes, if it has that many; else all of it.
     word: u128,
     mask: u128,
     slot: Option<usize>,
+    /// Whether it begins an object, so that no comma is in it.
+    first: bool,
 }
 
 impl Token {
-    fn new(raw: &[u8], slot: Option<usize>) -> Self {
-        let text: Box<[u8]> = [raw, b"\":"].concat().into();
+    fn new(text: &[u8], slot: Option<usize>, first: bool) -> Self {
+        let length = text.len().min(16);
         let mut word = [0; 16];
         let mut mask = [0; 16];
-        if text.len() <= 16 {
-            word[..text.len()].copy_from_slice(&text);
-            mask[..text.len()].fill(0xFF);
-        }
-        Self { text, word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask), slot }
+        word[..length].copy_from_slice(&text[..length]);
+        mask[..length].fill(0xFF);
+        Self { text: text.into(), word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask), slot, first }
     }
 
     #[inline]
-    fn stands_at(&self, data: &[u8], at: usize) -> bool {
-        let Some(rest) = data.get(at..) else { return false };
+    fn begins(&self, rest: &[u8]) -> bool {
         match rest.first_chunk::<16>() {
-            Some(chunk) if self.mask != 0 => u128::from_le_bytes(*chunk) & self.mask == self.word,
-            _ => rest.starts_with(&self.text),
+            Some(chunk) => {
+                u128::from_le_bytes(*chunk) & self.mask == self.word
+                    && (self.text.len() <= 16 || rest.starts_with(&self.text))
+            }
+            None => rest.starts_with(&self.text),
         }
     }
 }
@@ -78,28 +80,43 @@ impl Keys {
         self.next = 0;
     }
 
-    /// The slot of the name at `at` if it is one of those expected next, and the length to its value.
+    /// The slot of the field that comes next, and the length to its value, if it is one of those expected; `rest` begins
+    /// behind the brace of the object, or behind a value.
     #[inline]
-    pub(crate) fn guess(&mut self, data: &[u8], at: usize) -> Option<(Option<usize>, usize)> {
+    pub(crate) fn guess(&mut self, rest: &[u8], first: bool) -> Option<(Option<usize>, usize)> {
+        let token = self.order.get(self.next)?;
+        if token.first == first && token.begins(rest) {
+            self.next += 1;
+            return Some((token.slot, token.text.len()));
+        }
+        self.guess_behind(rest, first)
+    }
+
+    /// The same, if fields are left out.
+    #[inline(never)]
+    fn guess_behind(&mut self, rest: &[u8], first: bool) -> Option<(Option<usize>, usize)> {
         let near = self.order.get(self.next..)?;
-        let found = near.iter().take(WINDOW).position(|token| token.stands_at(data, at))?;
+        let found = near.iter().take(WINDOW).position(|token| token.first == first && token.begins(rest))?;
         let token = &near[found];
         self.next += found + 1;
         Some((token.slot, token.text.len()))
     }
 
-    /// The slot of a name that was not expected.
-    pub(crate) fn find(&mut self, raw: &[u8], escaped: bool) -> Result<Option<usize>, &'static str> {
+    /// The slot of a name.
+    pub(crate) fn find(&self, raw: &[u8], escaped: bool) -> Result<Option<usize>, &'static str> {
         let slot = if escaped { self.wanted.slots.get(unescape(raw)?.as_bytes()) } else { self.wanted.slots.get(raw) };
-        let slot = slot.copied();
-        if slot.is_none() && self.wanted.strict {
-            return Err(UNKNOWN_FIELD);
+        match slot {
+            None if self.wanted.strict => Err(UNKNOWN_FIELD),
+            slot => Ok(slot.copied()),
         }
-        if !escaped && self.order.len() < MAX_ORDER {
+    }
+
+    /// Remembers what stood where another field was expected.
+    pub(crate) fn learn(&mut self, text: &[u8], slot: Option<usize>, first: bool) {
+        if self.order.len() < MAX_ORDER {
             let place = self.next.min(self.order.len());
-            self.order.insert(place, Token::new(raw, slot));
+            self.order.insert(place, Token::new(text, slot, first));
             self.next = place + 1;
         }
-        Ok(slot)
     }
 }

@@ -38,7 +38,7 @@ use keys::{Keys, Wanted};
 use text::Fault;
 pub(crate) use text::unescape;
 use values::{Misfit, Reader, Source};
-use walk::{Span, Walker};
+use walk::{Span, line_end_behind};
 
 /// Parses one JSON object a line.
 #[derive(Debug)]
@@ -193,7 +193,9 @@ impl BlockParser for NdjsonParser {
         let source = Source { data, buffer: &buffer, shared: true };
         let mut parsed = Parsed::default();
         let mut objects = Objects::default();
-        let mut lines = Lines::new(data, Keys::new(Arc::clone(&self.wanted)), self.readers.len(), block.line);
+        let keys = Keys::new(Arc::clone(&self.wanted));
+        let dirty = !block.ascii && std::str::from_utf8(data).is_err();
+        let mut lines = Lines { data, at: 0, keys, width: self.readers.len(), number: block.line, dirty };
         loop {
             objects.lines.clear();
             objects.spans.clear();
@@ -215,8 +217,9 @@ impl BlockParser for NdjsonParser {
 /// Walks over the lines of a block.
 #[derive(Debug)]
 struct Lines<'a> {
-    walker: Walker<'a>,
     data: &'a [u8],
+    /// Where the next line begins.
+    at: usize,
     keys: Keys,
     width: usize,
     /// The next line's number.
@@ -225,47 +228,39 @@ struct Lines<'a> {
     dirty: bool,
 }
 
-impl<'a> Lines<'a> {
-    /// The lines of `data`, the first of which has this number.
-    fn new(data: &'a [u8], keys: Keys, width: usize, number: u64) -> Self {
-        let dirty = std::str::from_utf8(data).is_err();
-        Self { walker: Walker::new(data, 0), data, keys, width, number, dirty }
-    }
-
+impl Lines<'_> {
     /// Adds up to `count` objects; whether there is more.
     fn next(&mut self, count: usize, objects: &mut Objects, mut faulty: impl FnMut(Line, Fault)) -> bool {
+        let text = walk::Text(self.data);
         while objects.lines.len() < count {
-            let start = self.walker.at;
+            let start = self.at;
             if start >= self.data.len() {
                 return false;
             }
             let number = self.number;
             self.number += 1;
-            if self.walker.space() == b'\n' {
-                self.walker.at += 1;
+            if let Some(end) = text.blank(start) {
+                self.at = end + 1;
                 continue;
             }
             let first = objects.spans.len();
             objects.spans.resize(first + self.width, Span::default());
-            let mut result = self.walker.line(&mut self.keys, &mut objects.spans[first..]);
-            if result.is_err() {
-                let rest = self.data.get(self.walker.at..).unwrap_or_default();
-                self.walker.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            }
-            let line = Line { number, start, end: self.walker.at };
+            let mut result = text.line(start, &mut self.keys, &mut objects.spans[first..]);
+            let end = result.unwrap_or_else(|fault| line_end_behind(self.data, fault.at));
             if self.dirty
-                && let Err(error) = std::str::from_utf8(&self.data[line.start..line.end])
+                && let Err(error) = std::str::from_utf8(&self.data[start..end])
             {
-                result = text::fault(line.start + error.valid_up_to(), "the line is not UTF-8");
+                result = text::fault(start + error.valid_up_to(), "the line is not UTF-8");
             }
+            let line = Line { number, start, end };
             match result {
-                Ok(()) => objects.lines.push(line),
+                Ok(_) => objects.lines.push(line),
                 Err(fault) => {
                     objects.spans.truncate(first);
                     faulty(line, fault);
                 }
             }
-            self.walker.at += 1;
+            self.at = end + 1;
         }
         true
     }

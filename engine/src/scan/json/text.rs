@@ -17,14 +17,20 @@ pub(crate) const fn fault<T>(at: usize, what: &'static str) -> Result<T, Fault> 
 ///
 /// A line end cannot stand in a string, so this never runs past the line.
 #[inline]
-pub(crate) fn string_end(data: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
+pub(crate) fn string_end(data: &[u8], at: usize) -> Result<(usize, bool), Fault> {
+    let end = special(data, at);
+    if data.get(end) == Some(&b'"') { Ok((end, false)) } else { end_behind(data, end) }
+}
+
+/// The end of a string that has something else than its closing quote at `at`.
+#[inline(never)]
+fn end_behind(data: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
     let mut escaped = false;
     loop {
-        at = special(data, at);
         match data.get(at) {
             Some(b'"') => return Ok((at, escaped)),
             Some(b'\\') => {
-                at = escape(data, at)?;
+                at = special(data, escape(data, at)?);
                 escaped = true;
             }
             Some(b'\n') | None => return fault(at, "a text is not closed"),
@@ -52,15 +58,13 @@ fn special(data: &[u8], mut at: usize) -> usize {
 #[inline]
 fn mask(chunk: &[u8; 16]) -> u32 {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    let (low, high) = chunk.split_at(8);
-    let word = |half: &[u8]| half.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes));
     #[expect(clippy::cast_sign_loss, clippy::cast_possible_wrap, reason = "bytes and bits, not numbers")]
     #[expect(unsafe_code, reason = "vector instructions")]
-    // SAFETY: SSE2 is part of every x86-64; these instructions touch no memory.
+    // SAFETY: SSE2 is part of every x86-64; what is loaded is the chunk, which is as long as a vector.
     unsafe {
-        let bytes = _mm_set_epi64x(word(high), word(low));
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
         let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
         let escapes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
         let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
