@@ -121,7 +121,8 @@ impl Text<'_> {
         loop {
             let slot = match keys.guess(self.0.get(at..).unwrap_or_default(), first) {
                 Some((slot, length)) => {
-                    at += length;
+                    // What was learned may end at a colon that white space follows here.
+                    at = self.space(at + length);
                     slot
                 }
                 None => match self.key(at, keys, first)? {
