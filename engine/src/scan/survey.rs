@@ -74,12 +74,12 @@ impl Survey {
 
 /// How often a byte occurs, and whether all bytes are ASCII.
 ///
-/// Compilers make vector instructions of this on any processor; it runs as fast as it is read from the second-level cache.
+/// One plain pass: compilers make vector instructions of it, whatever the processor.
 fn count(data: &[u8], wanted: u8) -> (u64, bool) {
     let (steps, rest) = data.as_chunks::<STEP>();
     let mut all = [0; STEP];
     let mut found = 0;
-    // A lane of bytes counts so far.
+    // A byte counts to 255, so after as many steps the lanes are added up.
     for steps in steps.chunks(255) {
         let mut counts = [0; STEP];
         for step in steps {
@@ -179,7 +179,7 @@ mod tests {
         fn lines_are_surveyed_as_by_the_walk(
             byte in prop::sample::select(vec![b'\n', b'a', 0xC3, 0xFF]),
             data in prop::collection::vec(prop_oneof![3 => Just(b'\n'), 9 => Just(b'a'), 1 => any::<u8>()], 0..400),
-            // More than a lane of bytes can count.
+            // More steps than a byte can count.
             repeat in prop_oneof![9 => Just(0), 1 => 16_000_usize..40_000],
         ) {
             let data = [vec![byte; repeat], data].concat();
